@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# What the scripts share. Sourced, not run:  . "$(dirname "$0")/lib/common.sh"
+# Sets root (the checkout) and moves there.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+
+say() {
+    printf '%s\n' "$*"
+}
+
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Runs a command as root: directly when we are root, else by sudo.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "not root and no sudo. As root, run: $*"
+    fi
+}
+
+package_is_there() {
+    local package=$1 command=$2
+    if [ -n "$command" ] && PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null; then
+        return 0
+    fi
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ]
+}
+
+# missing_packages GROUP...: the packages of scripts/lib/packages that are not installed, one a line.
+missing_packages() {
+    local group package command wanted
+    while read -r group package command; do
+        for wanted in "$@"; do
+            if [ "$group" = "$wanted" ] && ! package_is_there "$package" "$command"; then
+                printf '%s\n' "$package"
+            fi
+        done
+    done < <(grep -v -e '^#' -e '^$' scripts/lib/packages)
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+# Whether apt's lists know every one of the packages. (A machine fresh from its image has empty lists.)
+lists_know() {
+    local package
+    for package in "$@"; do
+        apt-cache show "$package" >/dev/null 2>&1 || return 1
+    done
+}
+
+# ensure_packages GROUP...: installs what is missing, after saying what. Lists are fetched once, and only when they are
+# missing or too old to fetch a package with.
+ensure_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    command -v apt-get >/dev/null ||
+        fail "this is no Debian; please install what these Debian packages hold: ${missing[*]}"
+    say "Installing with apt-get: ${missing[*]}"
+    if lists_know "${missing[@]}" && apt_install "${missing[@]}"; then
+        return 0
+    fi
+    as_root apt-get update -q
+    apt_install "${missing[@]}"
+}
+
+# The number of jobs to build and test with.
+job_count() {
+    nproc 2>/dev/null || echo 2
+}
+
+# npm_packages FOLDER: `npm ci` there, unless what is installed is what the lock file says.
+npm_packages() {
+    local folder=$1
+    if [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
+        return 0
+    fi
+    say "Fetching the npm packages of $folder (npm ci)"
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error)
+    touch "$folder/node_modules/.package-lock.json"
+}

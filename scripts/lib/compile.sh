@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# How the programs are built. Sourced after common.sh.
+
+programs=(tengen-server tengen-worker tengen-run tengen)
+
+# The bundle web/dist, rebuilt when anything that goes into it is newer than it.
+build_dashboard() {
+    local stamp=build/dashboard-built
+    [ -f web/package.json ] || return 0
+    if ! command -v npm >/dev/null; then
+        say "No npm: the dashboard is not built (the server says so on its page)"
+        return 0
+    fi
+    npm_packages web
+    if [ -f "$stamp" ] && [ -d web/dist ] && [ -z "$(find web scripts/presets -path web/node_modules -prune -o \
+        -path web/dist -prune -o -type f -newer "$stamp" -print -quit)" ]; then
+        return 0
+    fi
+    say "Building the dashboard"
+    (cd web && npm run --silent build)
+    mkdir -p build
+    touch "$stamp"
+}
+
+# compile FOLDER MESON_OPTION...: sets the build folder up (or changes its options) and builds.
+compile() {
+    local folder=$1
+    shift
+    mkdir -p build
+    if [ -f "$folder/build.ninja" ]; then
+        meson setup --reconfigure "$folder" "$@" >"$folder/setup.log" || {
+            cat "$folder/setup.log"
+            fail "meson could not set $folder up"
+        }
+    else
+        say "Setting up $folder"
+        meson setup "$folder" "$@" >build/setup.log || {
+            cat build/setup.log
+            fail "meson could not set $folder up"
+        }
+    fi
+    ninja -C "$folder" -j "$(job_count)" --quiet
+}
+
+# link_programs FROM TO: hard links, so that a program that looks beside itself finds the others.
+link_programs() {
+    local from=$1 to=$2 name found
+    mkdir -p "$to"
+    for name in "${programs[@]}"; do
+        found=$(find "$from" -type f -name "$name" -perm -u+x -print -quit)
+        [ -n "$found" ] || fail "$name was not built"
+        ln -f "$found" "$to/$name" 2>/dev/null || cp -f "$found" "$to/$name"
+    done
+}

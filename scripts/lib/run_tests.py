@@ -1,0 +1,245 @@
+"""Runs tests, each as a process of its own, and counts their TAP result lines.
+
+    run_tests.py --build DIR --bin DIR [--quick] [--slow F] [--label TEXT] [--counts FILE] [--suite S]... [NAME...]
+
+The tests are those that meson knows (suites unit, ...), tests/integration/test_*.py and tests/web/run.mjs. A Python
+test may say in its first lines `# run_tests: timeout=900 alone` (seconds; not beside another test).
+
+A test fails when a result line does, when it printed no result line, when its plan and its lines differ, when its exit
+code says so although no line did, or when its time is over. Whatever it leaves running is killed. The output of a
+failed test is shown whole; all of it is in DIR/test-logs.
+"""
+
+import argparse
+import concurrent.futures
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Test:
+    def __init__(self, suite, name, command, timeout, env=None, alone=False, cwd=ROOT):
+        self.name = f"{suite}/{name}"
+        self.suite, self.command, self.timeout, self.env, self.alone, self.cwd = (
+            suite, command, timeout, env or {}, alone, cwd)
+
+
+class Result:
+    """What a test's output amounts to."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.plan = None
+        self.reasons, self.skips = [], []
+
+    def failure(self, reason):
+        self.failed += 1
+        self.reasons.append(reason)
+
+
+def parse_tap(text):
+    result = Result()
+    for line in text.splitlines():
+        if plan := re.fullmatch(r"1\.\.(\d+)(?:\s*#\s*skip\S*\s*(.*))?\s*", line, re.IGNORECASE):
+            # A program of several cmocka groups prints a plan for each.
+            result.plan = (result.plan or 0) + int(plan[1])
+            if plan[1] == "0" and plan[2] is not None:
+                result.skipped += 1
+                result.skips.append(plan[2] or "no reason given")
+                result.plan = (result.plan or 0) + 1
+        elif point := re.match(r"(not )?ok\b(.*)", line):
+            skip = re.search(r"#\s*skip\S*\s*(.*)", point[2], re.IGNORECASE)
+            if skip:
+                result.skipped += 1
+                result.skips.append(skip[1] or "no reason given")
+            elif point[1]:
+                result.failure(line)
+            else:
+                result.passed += 1
+        elif line.startswith("Bail out!"):
+            result.failure(line)
+    return result
+
+
+def judge(text, code, timed_out, timeout):
+    result = parse_tap(text)
+    seen = result.passed + result.failed + result.skipped
+    if timed_out:
+        result.failure(f"not done within {timeout:.0f} s")
+    elif not seen:
+        result.failure(f"printed no result line (exit code {code})")
+    elif not result.failed:
+        if code != 0:
+            result.failure(f"exit code {code} although no line failed")
+        elif result.plan is None:
+            result.failure("printed no plan")
+        elif result.plan != seen:
+            result.failure(f"planned {result.plan} result lines, printed {seen}")
+    return result
+
+
+def meson_tests(build):
+    listing = subprocess.run(["meson", "introspect", "--tests", str(build)], check=True, capture_output=True).stdout
+    tests = []
+    for entry in json.loads(listing):
+        suite = (entry["suite"] or ["unit"])[0].rpartition(":")[2] or "unit"
+        tests.append(Test(suite, entry["name"], entry["cmd"], entry["timeout"], entry["env"],
+                          alone=not entry["is_parallel"], cwd=entry["workdir"] or build))
+    return tests
+
+
+def python_tests():
+    tests = []
+    for path in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
+        head = path.read_text(encoding="utf-8")[:2000]
+        marks = re.search(r"^# run_tests:(.*)$", head, re.MULTILINE)
+        words = marks[1].split() if marks else []
+        timeout = next((float(w.partition("=")[2]) for w in words if w.startswith("timeout=")), 300)
+        tests.append(Test("integration", path.stem[5:], [sys.executable, "-B", str(path)], timeout,
+                          alone="alone" in words))
+    return tests
+
+
+def web_tests():
+    runner = ROOT / "tests" / "web" / "run.mjs"
+    if not runner.exists():
+        return []
+    return [Test("web", "dashboard", ["node", str(runner)], 600, alone=True)]
+
+
+def kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def kill_session_of(pid):
+    """What a test left running in its session, its process group aside."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as stat:
+                    if int(stat.read().rpartition(")")[2].split()[3]) == pid:
+                        os.kill(int(entry), signal.SIGKILL)
+            except (OSError, ProcessLookupError):
+                pass
+
+
+def run_test(test, options):
+    logs = options.build / "test-logs"
+    log = logs / (test.name.replace("/", "-") + ".log")
+    env = {**os.environ, **test.env, "TENGEN_BIN": str(options.bin), "TENGEN_TEST_SLOW": str(options.slow),
+           "TENGEN_TEST_QUICK": "1" if options.quick else "0"}
+    timeout, timed_out, start = test.timeout * options.slow, False, time.monotonic()
+    with open(log, "wb") as errors:
+        process = subprocess.Popen(test.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=env,
+                                   cwd=test.cwd, start_new_session=True)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            process.terminate()  # a Python test cleans up
+            try:
+                output, _ = process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                kill_group(process)
+                output, _ = process.communicate()
+    kill_group(process)
+    kill_session_of(process.pid)
+    text = output.decode(errors="replace")
+    result = judge(text, process.returncode, timed_out, timeout)
+    whole = text + "".join(f"# stderr: {line}\n" for line in log.read_text(errors="replace").splitlines())
+    log.write_text(whole)
+    return test, result, time.monotonic() - start, whole
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.skips, self.failures = [], []
+
+    def add(self, test, result, seconds, text):
+        self.passed += result.passed
+        self.failed += result.failed
+        self.skipped += result.skipped
+        word = "FAILED" if result.failed else "ok    "
+        counts = f"{result.passed} passed"
+        counts += f", {result.failed} failed" if result.failed else ""
+        counts += f", {result.skipped} skipped" if result.skipped else ""
+        print(f"{word} {test.name:32} {seconds:7.1f} s  {counts}", flush=True)
+        for reason in result.skips:
+            self.skips.append(f"{test.name}: {reason}")
+        if result.failed:
+            self.failures += [f"{test.name}: {reason}" for reason in result.reasons]
+            print("".join(f"    {line}\n" for line in text.splitlines()), flush=True)
+
+
+def matches(test, options):
+    if options.suite and test.suite not in options.suite:
+        return False
+    return not options.names or any(name in test.name for name in options.names)
+
+
+def run_all(tests, options):
+    totals = Totals()
+    together = [t for t in tests if not t.alone]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run_test, t, options) for t in together]):
+            totals.add(*done.result())
+    for test in tests:
+        if test.alone:
+            totals.add(*run_test(test, options))
+    return totals
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--slow", type=float, default=1, help="multiplies all time limits")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--suite", action="append")
+    parser.add_argument("--label", default="")
+    parser.add_argument("--counts", type=pathlib.Path, help="the counts are also appended here")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    options.build, options.bin = options.build.resolve(), options.bin.resolve()
+    return options
+
+
+def main():
+    options = arguments()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    shutil.rmtree(options.build / "test-logs", ignore_errors=True)
+    (options.build / "test-logs").mkdir(parents=True)
+    tests = [t for t in meson_tests(options.build) + python_tests() + web_tests() if matches(t, options)]
+    totals = run_all(tests, options)
+    if not tests:
+        totals.failed += 1
+        totals.failures.append(f"no test is called {' '.join(options.names)}")
+    label = f" ({options.label})" if options.label else ""
+    for title, lines in (("Skipped", totals.skips), ("Failed", totals.failures)):
+        if lines:
+            print(f"{title}{label}:")
+            print("".join(f"  {line}\n" for line in lines), end="")
+    if options.counts:
+        with open(options.counts, "a", encoding="ascii") as counts:
+            counts.write(f"{totals.passed} {totals.failed} {totals.skipped}\n")
+    print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped", flush=True)
+    sys.exit(1 if totals.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
