@@ -10,13 +10,11 @@ struct buf {
     uint8_t *data; /* NULL while empty; always followed by a 0 byte once anything was appended */
     size_t size;   /* bytes in use */
     size_t capacity;
-    size_t limit;  /* refuses to grow beyond this many bytes; 0 means no limit */
+    size_t limit; /* refuses to grow beyond this many bytes; 0 means no limit */
 };
 
 #define BUF_INIT                                                                                             \
-    {                                                                                                        \
-        NULL, 0, 0, 0                                                                                        \
-    }
+    { NULL, 0, 0, 0 }
 
 /* All return 0, TG_ENO_MEMORY, or TG_ETOO_LARGE when the limit would be passed (nothing is appended then). */
 int buf_reserve(struct buf *buf, size_t more);
@@ -30,7 +28,8 @@ int buf_append_u64(struct buf *buf, uint64_t value);
 void buf_consume(struct buf *buf, size_t size); /* drops the first `size` bytes */
 void buf_clear(struct buf *buf);                /* size 0, keeps the memory */
 void buf_free(struct buf *buf);                 /* releases; the buffer may be used again */
-uint8_t *buf_take(struct buf *buf, size_t *size); /* hands the memory to the caller (free()); buffer is empty */
+uint8_t *buf_take(struct buf *buf,
+                  size_t *size); /* hands the memory to the caller (free()); buffer is empty */
 
 /* Little-endian reads from memory that the caller has bounds-checked. */
 uint16_t read_u16(const void *at);

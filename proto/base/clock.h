@@ -1,4 +1,5 @@
-/* clock.h - the two clocks. Code that decides by time takes `now` as a parameter, so that tests need no clock. */
+/* clock.h - the two clocks. Code that decides by time takes `now` as a parameter, so that tests need no
+ * clock. */
 #ifndef TENGEN_BASE_CLOCK_H
 #define TENGEN_BASE_CLOCK_H
 

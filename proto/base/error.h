@@ -2,11 +2,11 @@
  *
  * A function that can fail returns an int: 0 (TG_OK) or a negative TG_E... from this table. Where a person or
  * a peer will read the reason, the function also takes a `struct problem *` and fills it: the code, the field
- * at fault and a sentence that says what is wrong and what to do about it. The server renders a problem as RFC
- * 9457 application/problem+json (proto/wire/problem.h) with the table's HTTP status; programs print it.
+ * at fault and a sentence that says what is wrong and what to do about it. The server renders a problem as
+ * RFC 9457 application/problem+json (proto/wire/problem.h) with the table's HTTP status; programs print it.
  *
- * Libraries never print and never exit. The names are part of the API ("code" in a problem document): they may
- * be added to, never renamed.
+ * Libraries never print and never exit. The names are part of the API ("code" in a problem document): they
+ * may be added to, never renamed.
  */
 #ifndef TENGEN_BASE_ERROR_H
 #define TENGEN_BASE_ERROR_H
@@ -73,17 +73,18 @@ enum tg_error {
 #undef X
 };
 
-const char *tg_error_code(int error);  /* "out_of_range"; "ok" for 0; "internal" for what is not in the table */
-const char *tg_error_title(int error); /* "Out of range" */
-int tg_error_status(int error);        /* the HTTP status, 200 for 0 */
+const char *
+tg_error_code(int error); /* "out_of_range"; "ok" for 0; "internal" for what is not in the table */
+const char *tg_error_title(int error);    /* "Out of range" */
+int tg_error_status(int error);           /* the HTTP status, 200 for 0 */
 int tg_error_from_code(const char *code); /* the error of a stable code, TG_EINTERNAL when unknown */
 
 enum { PROBLEM_FIELD_MAX = 128, PROBLEM_DETAIL_MAX = 512 };
 
 /* What went wrong, for a reader. Zero-initialized means "nothing". */
 struct problem {
-    int error;                       /* TG_E... */
-    char field[PROBLEM_FIELD_MAX];   /* dotted path ("config.a.playouts"), header or file name; "" when none */
+    int error;                     /* TG_E... */
+    char field[PROBLEM_FIELD_MAX]; /* dotted path ("config.a.playouts"), header or file name; "" when none */
     char detail[PROBLEM_DETAIL_MAX]; /* one sentence or two: what is wrong, what to do */
 };
 
@@ -95,7 +96,8 @@ int problem_set(struct problem *problem, int error, const char *field, const cha
 /* Puts `prefix` and a dot before the field ("a" + "playouts" -> "a.playouts"). */
 void problem_prefix(struct problem *problem, const char *prefix);
 
-/* A check of our own bookkeeping that stays in release builds: prints file, line and expression, and aborts. */
+/* A check of our own bookkeeping that stays in release builds: prints file, line and expression, and aborts.
+ */
 #define TG_ASSERT(condition)                                                                                 \
     ((condition) ? (void)0 : tg_assert_failed(#condition, __FILE__, __LINE__, __func__))
 _Noreturn void tg_assert_failed(const char *expression, const char *file, int line, const char *function);

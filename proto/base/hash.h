@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CRC-32C (Castagnoli, as in RFC 3720). Start with crc 0; feed the previous value to go on. Uses the processor's
- * instruction where there is one. */
+/* CRC-32C (Castagnoli, as in RFC 3720). Start with crc 0; feed the previous value to go on. Uses the
+ * processor's instruction where there is one. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 
 enum { SHA256_BYTES = 32, SHA256_HEX = 65 /* with the closing 0 */ };

@@ -3,9 +3,9 @@
  *     2026-11-23T21:44:04.123Z info  agent: leased task 17 (job 3, attempt 1)
  *     {"time":"2026-11-23T21:44:04.123Z","level":"info","part":"agent","message":"leased task 17 ..."}
  *
- * Each line is one write(2), so lines of many threads never mix. Control characters are escaped. Secrets never
- * reach the log: whatever looks like one of our tokens ("tg_" and 43 more characters) is printed as "tg_***".
- * Any thread may log; the settings are made once, before threads start.
+ * Each line is one write(2), so lines of many threads never mix. Control characters are escaped. Secrets
+ * never reach the log: whatever looks like one of our tokens ("tg_" and 43 more characters) is printed as
+ * "tg_***". Any thread may log; the settings are made once, before threads start.
  */
 #ifndef TENGEN_BASE_LOG_H
 #define TENGEN_BASE_LOG_H

@@ -1,8 +1,8 @@
 /* options.h - one typed table describes a set of options, everywhere it appears.
  *
- * A table of `struct option_spec` (ended by a NULL name) drives: validation and defaults of a job's config, GET
- * /api/v1/kinds, the dashboard's form, command-line flags and their --help, and the tables in docs/. A fact about
- * an option is written once, here. Values are JSON (jansson).
+ * A table of `struct option_spec` (ended by a NULL name) drives: validation and defaults of a job's config,
+ * GET /api/v1/kinds, the dashboard's form, command-line flags and their --help, and the tables in docs/. A
+ * fact about an option is written once, here. Values are JSON (jansson).
  *
  *     static const struct option_spec selfplay_options[] = {
  *         {.name = "games", .type = OPTION_INT, .min = 1, .max = 1e7, .initial = "1000", .unit = "games",
@@ -33,22 +33,23 @@ enum option_type {
 };
 
 struct option_spec {
-    const char *name;            /* snake_case; as a flag its _ become - */
+    const char *name; /* snake_case; as a flag its _ become - */
     enum option_type type;
-    double min, max;             /* see the type */
-    const char *initial;         /* default as JSON text; NULL: required (for OPTION_OBJECT: its fields' defaults) */
-    const char *unit;            /* "games", "s", "bytes"; NULL when it has none */
-    const char *const *choices;  /* NULL-terminated, for OPTION_CHOICE */
+    double min, max;     /* see the type */
+    const char *initial; /* default as JSON text; NULL: required (for OPTION_OBJECT: its fields' defaults) */
+    const char *unit;    /* "games", "s", "bytes"; NULL when it has none */
+    const char *const *choices;       /* NULL-terminated, for OPTION_CHOICE */
     const struct option_spec *fields; /* for OPTION_OBJECT */
-    const char *help;            /* one line, lower case, no full stop */
-    bool flag_only;              /* for programs: a flag without a value (--detach) */
+    const char *help;                 /* one line, lower case, no full stop */
+    bool flag_only;                   /* for programs: a flag without a value (--detach) */
 };
 
 /* Checks `given` (an object, or NULL for none) against the table and returns in *out a new object with every
  * option present: the caller owns it. Unknown names, wrong types and values out of range fail with
- * TG_EUNKNOWN_OPTION, TG_EWRONG_TYPE, TG_EOUT_OF_RANGE or TG_EMISSING_FIELD, naming field and remedy (an unknown
- * name gets the nearest known one). */
-int options_check(const struct option_spec *table, const json_t *given, json_t **out, struct problem *problem);
+ * TG_EUNKNOWN_OPTION, TG_EWRONG_TYPE, TG_EOUT_OF_RANGE or TG_EMISSING_FIELD, naming field and remedy (an
+ * unknown name gets the nearest known one). */
+int options_check(const struct option_spec *table, const json_t *given, json_t **out,
+                  struct problem *problem);
 
 /* Reads --name value, --name=value, and bare --name for booleans (also --no-name). Positional words are put
  * into *words (array of strings) when words is not NULL, else refused. "--" ends the flags. Afterwards as
@@ -56,13 +57,18 @@ int options_check(const struct option_spec *table, const json_t *given, json_t *
 int options_parse_argv(const struct option_spec *table, int argc, char **argv, json_t **out, json_t **words,
                        struct problem *problem);
 
-/* The table as JSON: [{"name","type","default","min","max","unit","choices","fields","required","help"}, ...]. */
+/* The table as JSON: [{"name","type","default","min","max","unit","choices","fields","required","help"},
+ * ...]. */
 json_t *options_describe(const struct option_spec *table);
 
 /* Lines for --help: "  --games N         games to play (1 to 10000000; default 1000)". */
 int options_help(const struct option_spec *table, struct buf *out);
 
-/* Typed reads from an object that options_check has returned; assert on a name or type that the table lacks. */
+/* The nearest of a NULL-terminated list of names to a mistyped one; NULL when none is near. */
+const char *nearest_name(const char *name, const char *const *names);
+
+/* Typed reads from an object that options_check has returned; assert on a name or type that the table lacks.
+ */
 int64_t option_int(const json_t *checked, const char *name);
 double option_number(const json_t *checked, const char *name);
 bool option_bool(const json_t *checked, const char *name);

@@ -1,8 +1,8 @@
 /* kind.h - the kinds of jobs. A new kind is one file here and one run function in workers/.
  *
  * A kind is data: its options, how its work splits into tasks, what a worker must offer to run it, what it
- * consumes and produces, and which of its counters make a score. Server, agent, client and dashboard read this
- * table and have no code for single kinds.
+ * consumes and produces, and which of its counters make a score. Server, agent, client and dashboard read
+ * this table and have no code for single kinds.
  */
 #ifndef TENGEN_KINDS_KIND_H
 #define TENGEN_KINDS_KIND_H
@@ -17,12 +17,15 @@ enum kind_split {
     SPLIT_GANG,  /* a learner and its actors, which end when the learner does */
 };
 
-/* A two-sided result: the counters (summed over the job's chunks) that hold the first side's wins, draws and losses.
- * server/rating turns them into an Elo difference with its 95 % interval, and into an SPRT when the options ask. */
+/* A two-sided result: the counters (summed over the job's chunks) that hold the first side's wins, draws and
+ * losses. server/rating turns them into an Elo difference with its 95 % interval, and into an SPRT when the
+ * options ask. */
 struct kind_score {
     const char *wins, *draws, *losses;
-    const char *pairs[5]; /* pentanomial: pairs of games in which the first side made 0, 0.5, 1, 1.5, 2 points */
-    const char *sprt_option;   /* an OPTION_OBJECT with enabled, elo0, elo1, alpha, beta; NULL: fixed games only */
+    const char
+        *pairs[5]; /* pentanomial: pairs of games in which the first side made 0, 0.5, 1, 1.5, 2 points */
+    const char
+        *sprt_option; /* an OPTION_OBJECT with enabled, elo0, elo1, alpha, beta; NULL: fixed games only */
 };
 
 struct kind_input {
@@ -45,13 +48,15 @@ struct kind {
     /* Checks across options (an engine player needs an engine's name). NULL when there are none. */
     int (*check)(const json_t *config, struct problem *problem);
     /* The capabilities that a worker must announce, as an array of strings ("engine:gnugo"). The kind itself
-     * ("kind:selfplay") is always one and not listed. NULL when there are none. The caller owns the result. */
+     * ("kind:selfplay") is always one and not listed. NULL when there are none. The caller owns the result.
+     */
     json_t *(*needs)(const json_t *config);
 };
 
 const struct kind *const *kind_table(void);     /* NULL-terminated, in the order of presentation */
 const struct kind *kind_find(const char *name); /* NULL when unknown */
-/* Checks a job's config: unknown kind or option, types, ranges, then kind->check. Fields start with "config.". */
+/* Checks a job's config: unknown kind or option, types, ranges, then kind->check. Fields start with
+ * "config.". */
 int kind_check(const char *name, const json_t *config, const struct kind **kind, json_t **checked,
                struct problem *problem);
 json_t *kind_describe(const struct kind *kind); /* as GET /api/v1/kinds shows it */

@@ -4,25 +4,55 @@
 
 #include "proto/base/options.h"
 
+enum { ENGINE_NAME_MAX = 32 };
+
 /* {"type": "uct" | "engine", "engine": "gnugo", "playouts": 1000, "seconds": 0, "resign": 0.1, ...} */
 extern const struct option_spec player_options[];
 /* board, komi, rules, ko, max_moves: shared by the kinds that play Go. */
 #define GO_GAME_OPTIONS                                                                                      \
-    {.name = "board", .type = OPTION_INT, .min = 2, .max = 19, .initial = "9", .unit = "points",             \
+    {.name = "board",                                                                                        \
+     .type = OPTION_INT,                                                                                     \
+     .min = 2,                                                                                               \
+     .max = 19,                                                                                              \
+     .initial = "9",                                                                                         \
+     .unit = "points",                                                                                       \
      .help = "board size"},                                                                                  \
-        {.name = "komi", .type = OPTION_NUMBER, .min = -361, .max = 361, .initial = "7", .unit = "points",   \
+        {.name = "komi",                                                                                     \
+         .type = OPTION_NUMBER,                                                                              \
+         .min = -361,                                                                                        \
+         .max = 361,                                                                                         \
+         .initial = "7",                                                                                     \
+         .unit = "points",                                                                                   \
          .help = "compensation for White, a multiple of 0.5"},                                               \
-        {.name = "rules", .type = OPTION_CHOICE, .initial = "\"chinese\"", .choices = go_rules_choices,      \
+        {.name = "rules",                                                                                    \
+         .type = OPTION_CHOICE,                                                                              \
+         .initial = "\"chinese\"",                                                                           \
+         .choices = go_rules_choices,                                                                        \
          .help = "chinese: area scoring, no suicide; tromp-taylor: area scoring, suicide allowed"},          \
-        {.name = "ko", .type = OPTION_CHOICE, .initial = "\"positional\"", .choices = go_ko_choices,         \
+        {.name = "ko",                                                                                       \
+         .type = OPTION_CHOICE,                                                                              \
+         .initial = "\"positional\"",                                                                        \
+         .choices = go_ko_choices,                                                                           \
          .help = "which repetitions are forbidden"},                                                         \
-        {.name = "max_moves", .type = OPTION_INT, .min = 0, .max = 10000, .initial = "0", .unit = "moves",   \
-         .help = "a longer game is scored as it stands; 0: three times the number of points"}
+    {                                                                                                        \
+        .name = "max_moves", .type = OPTION_INT, .min = 0, .max = 10000, .initial = "0", .unit = "moves",    \
+        .help = "a longer game is scored as it stands; 0: three times the number of points"                  \
+    }
+/* What every random choice of a job follows from. */
+#define GO_SEED_OPTION                                                                                       \
+    {                                                                                                        \
+        .name = "seed", .type = OPTION_INT, .min = 0, .max = 9007199254740991.0, .initial = "0",             \
+        .help = "every random choice follows from it and the game's number; 0: the server picks one"         \
+    }
 extern const char *const go_rules_choices[]; /* chinese, tromp-taylor */
 extern const char *const go_ko_choices[];    /* positional, situational, simple */
 
 int player_check(const char *field, const json_t *player, struct problem *problem);
 int go_game_check(const json_t *config, struct problem *problem); /* komi's half points */
+/* a-z, 0-9, - and _, not empty. */
+int engine_name_check(const char *field, const char *name, struct problem *problem);
+/* Appends "engine:NAME" to the array unless it is there. */
+void engine_needs(const char *name, json_t *needs);
 /* Appends "engine:NAME" to the array when the player is an engine. */
 void player_needs(const json_t *player, json_t *needs);
 

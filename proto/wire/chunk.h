@@ -1,5 +1,5 @@
-/* chunk.h - an experience chunk: the unit in which finished work travels and is stored (a Go game; a stretch of
- * transitions).
+/* chunk.h - an experience chunk: the unit in which finished work travels and is stored (a Go game; a stretch
+ * of transitions).
  *
  *      0        4         8           12            16           20
  *      +--------+---------+-----------+-------------+------------+-------------+--------------------+
@@ -7,7 +7,8 @@
  *      +--------+---------+-----------+-------------+------------+-------------+--------------------+
  *                crc32c covers everything after itself. Little endian.
  *
- * The header says what the chunk counts for, so that the coordinator can keep totals without knowing any kind:
+ * The header says what the chunk counts for, so that the coordinator can keep totals without knowing any
+ * kind:
  *     {"type": "game", "units": 1, "counters": {"games": 1, "black_wins": 1, "moves": 57}, "game": {...}}
  * `units` is how much of the task's work it finishes; every member of `counters` is a number (summed by job).
  * `game` (when type is "game") is the row of the games list; docs/protocol.md has its members.
@@ -19,9 +20,15 @@
 #include "proto/base/buf.h"
 #include "proto/base/error.h"
 
-enum { CHUNK_JSON_MAX = 1 << 20, CHUNK_PACKED_MAX = 64 << 20, CHUNK_RAW_MAX = 256 << 20, CHUNK_HEAD_BYTES = 20 };
+enum {
+    CHUNK_JSON_MAX = 1 << 20,
+    CHUNK_PACKED_MAX = 64 << 20,
+    CHUNK_RAW_MAX = 256 << 20,
+    CHUNK_HEAD_BYTES = 20
+};
 
-/* Appends the encoded chunk to *out. 0, TG_ETOO_LARGE, TG_EINVALID (a header that the decoder would refuse). */
+/* Appends the encoded chunk to *out. 0, TG_ETOO_LARGE, TG_EINVALID (a header that the decoder would refuse).
+ */
 int chunk_encode(struct buf *out, const json_t *header, const void *body, size_t body_size);
 
 struct chunk_view {

@@ -6,9 +6,10 @@
  *      +-------+--------+-----------+----------------+------------------+
  *              size counts everything after itself; crc32c covers everything after itself. Little endian.
  *
- * The decoder is incremental: feed it whatever read(2) gave, take frames out. Each length is checked against its
- * limit before a byte is stored for it. After an error the stream is dead: a pipe that lies once is not trusted
- * again. docs/protocol.md lists the headers ("type": task, progress, chunk, metric, done, fail, stop ...).
+ * The decoder is incremental: feed it whatever read(2) gave, take frames out. Each length is checked against
+ * its limit before a byte is stored for it. After an error the stream is dead: a pipe that lies once is not
+ * trusted again. docs/protocol.md lists the headers ("type": task, progress, chunk, metric, done, fail, stop
+ * ...).
  */
 #ifndef TENGEN_WIRE_FRAME_H
 #define TENGEN_WIRE_FRAME_H
@@ -39,7 +40,8 @@ struct frame_decoder {
 void frame_decoder_init(struct frame_decoder *decoder);
 void frame_decoder_free(struct frame_decoder *decoder);
 int frame_decoder_feed(struct frame_decoder *decoder, const void *data, size_t size);
-/* 1: *frame holds the next frame (caller frees it); 0: more bytes are needed; negative: the stream is damaged. */
+/* 1: *frame holds the next frame (caller frees it); 0: more bytes are needed; negative: the stream is
+ * damaged. */
 int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct problem *problem);
 
 #endif

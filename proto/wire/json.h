@@ -2,7 +2,8 @@
  *
  * jansson parses; this adds what its callers would otherwise forget: a depth limit checked before parsing,
  * duplicate keys refused, UTF-8 and embedded NUL refused, errors told apart by code with line and column.
- * A message is checked against an option table (proto/base/options.h), so that every API body is described once.
+ * A message is checked against an option table (proto/base/options.h), so that every API body is described
+ * once.
  */
 #ifndef TENGEN_WIRE_JSON_H
 #define TENGEN_WIRE_JSON_H

@@ -10,7 +10,8 @@
 #define PROBLEM_MEDIA_TYPE "application/problem+json"
 
 json_t *problem_to_json(const struct problem *problem);
-/* Fills *problem from a document; one that is not a problem becomes TG_EINTERNAL with the status in its detail. */
+/* Fills *problem from a document; one that is not a problem becomes TG_EINTERNAL with the status in its
+ * detail. */
 void problem_from_json(const json_t *document, int status, struct problem *problem);
 
 #endif

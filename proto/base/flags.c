@@ -1,0 +1,263 @@
+/* flags.c - an option table as a command line: --games 10, --a.playouts=100, --detach, --no-tls; and its
+ * --help. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/options_internal.h"
+
+enum { FLAG_MAX = 64 };
+
+/* One flag being read: which option it names and the object (of nested ones) that its value goes into. */
+struct flag {
+    const struct option_spec *spec;
+    json_t *object;
+    bool negated;
+};
+
+/* "--max-moves=3" -> name "max_moves", returns the text after '=' or NULL. */
+static const char *split_flag(const char *word, char name[FLAG_MAX]) {
+    const char *equals = strchr(word, '=');
+    size_t size = equals ? (size_t)(equals - word) : strlen(word);
+    if (size >= FLAG_MAX)
+        size = FLAG_MAX - 1;
+    for (size_t i = 0; i < size; i++)
+        name[i] = word[i] == '-' ? '_' : word[i];
+    name[size] = 0;
+    return equals ? equals + 1 : NULL;
+}
+
+/* Follows the dots of "a.playouts" into the tables and makes the objects on the way. */
+static int find_flag(const struct option_spec *table, char *name, json_t *root, struct flag *flag,
+                     struct problem *problem) {
+    char *dot = strchr(name, '.');
+    if (!dot) {
+        flag->object = root;
+        flag->spec = option_find(table, name);
+        flag->negated = false;
+        if (!flag->spec && strncmp(name, "no_", 3) == 0) {
+            flag->spec = option_find(table, name + 3);
+            flag->negated = true;
+            if (flag->spec && flag->spec->type != OPTION_BOOL)
+                flag->spec = NULL;
+        }
+        return flag->spec ? TG_OK : option_unknown(table, name, problem);
+    }
+    *dot = 0;
+    const struct option_spec *spec = option_find(table, name);
+    if (!spec || spec->type != OPTION_OBJECT)
+        return option_unknown(table, name, problem);
+    json_t *object = json_object_get(root, name);
+    if (!object) {
+        object = json_object();
+        if (json_object_set_new(root, name, object))
+            return problem_set(problem, TG_ENO_MEMORY, name, "out of memory");
+    }
+    int error = find_flag(spec->fields, dot + 1, object, flag, problem);
+    if (error)
+        problem_prefix(problem, spec->name);
+    return error;
+}
+
+static int number_value(const struct option_spec *spec, const char *text, json_t **value,
+                        struct problem *problem) {
+    char *end = NULL;
+    double number = strtod(text, &end);
+    if (end == text || *end || strspn(text, "+-.0123456789eE") != strlen(text))
+        return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a number, is \"%.40s\"", text);
+    long long whole = strtoll(text, &end, 10);
+    bool fits = !*end && spec->type == OPTION_INT && number > -9.1e15 && number < 9.1e15;
+    *value = fits ? json_integer(whole) : json_real(number);
+    if (!*value)
+        return problem_set(problem, TG_EOUT_OF_RANGE, spec->name, "must be a finite number, is \"%.40s\"",
+                           text);
+    return TG_OK;
+}
+
+static int bool_value(const struct option_spec *spec, const char *text, json_t **value,
+                      struct problem *problem) {
+    bool yes = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "1") == 0;
+    bool no = strcmp(text, "false") == 0 || strcmp(text, "no") == 0 || strcmp(text, "0") == 0;
+    if (!yes && !no)
+        return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be true or false, is \"%.40s\"", text);
+    *value = json_boolean(yes);
+    return TG_OK;
+}
+
+static int text_value(const struct option_spec *spec, const char *text, json_t **value,
+                      struct problem *problem) {
+    *value = json_string(text); /* NULL when it is not UTF-8 */
+    if (!*value)
+        return problem_set(problem, TG_EBAD_UTF8, spec->name, "must be valid UTF-8");
+    return TG_OK;
+}
+
+static int object_value(const struct option_spec *spec, const char *text, json_t **value,
+                        struct problem *problem) {
+    *value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(*value)) {
+        json_decref(*value);
+        *value = NULL;
+        return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a JSON object; or use --%s.NAME",
+                           spec->name);
+    }
+    return TG_OK;
+}
+
+static int flag_value(const struct option_spec *spec, const char *text, json_t **value,
+                      struct problem *problem) {
+    switch (spec->type) {
+    case OPTION_INT:
+    case OPTION_NUMBER:
+        return number_value(spec, text, value, problem);
+    case OPTION_BOOL:
+        return bool_value(spec, text, value, problem);
+    case OPTION_OBJECT:
+        return object_value(spec, text, value, problem);
+    default:
+        return text_value(spec, text, value, problem);
+    }
+}
+
+/* A list takes one more member each time; everything else is given once. */
+static int store_flag(const struct flag *flag, json_t *value, struct problem *problem) {
+    const char *name = flag->spec->name;
+    json_t *present = json_object_get(flag->object, name);
+    int failed;
+    if (flag->spec->type == OPTION_LIST) {
+        if (!present) {
+            present = json_array();
+            json_object_set_new(flag->object, name, present);
+        }
+        failed = json_array_append_new(present, value);
+    } else if (present) {
+        json_decref(value);
+        return problem_set(problem, TG_EINVALID, name, "is given twice");
+    } else {
+        failed = json_object_set_new(flag->object, name, value);
+    }
+    return failed ? problem_set(problem, TG_ENO_MEMORY, name, "out of memory") : TG_OK;
+}
+
+/* Reads the flag at argv[*at]; moves *at past its value. */
+static int read_flag(const struct option_spec *table, int argc, char **argv, int *at, json_t *root,
+                     struct problem *problem) {
+    char name[FLAG_MAX];
+    const char *text = split_flag(argv[*at] + 2, name);
+    struct flag flag = {0};
+    int error = find_flag(table, name, root, &flag, problem);
+    if (error)
+        return error;
+    json_t *value = NULL;
+    bool bare = flag.spec->type == OPTION_BOOL || flag.spec->flag_only;
+    if (bare && !text)
+        value = json_boolean(!flag.negated);
+    else if (flag.negated || (flag.spec->flag_only && text))
+        return problem_set(problem, TG_EINVALID, flag.spec->name, "takes no value");
+    else if (!text && *at + 1 >= argc)
+        return problem_set(problem, TG_EMISSING_FIELD, flag.spec->name, "needs a value");
+    else if ((error = flag_value(flag.spec, text ? text : argv[++*at], &value, problem)))
+        return error;
+    return store_flag(&flag, value, problem);
+}
+
+static int read_words(const struct option_spec *table, int argc, char **argv, json_t *root, json_t *words,
+                      struct problem *problem) {
+    bool flags = true;
+    for (int i = 1; i < argc; i++) {
+        int error = TG_OK;
+        if (flags && strcmp(argv[i], "--") == 0)
+            flags = false;
+        else if (flags && strncmp(argv[i], "--", 2) == 0)
+            error = read_flag(table, argc, argv, &i, root, problem);
+        else if (flags && argv[i][0] == '-' && argv[i][1])
+            error = problem_set(problem, TG_EUNKNOWN_OPTION, argv[i], "flags start with two dashes");
+        else if (!words)
+            error = problem_set(problem, TG_EINVALID, NULL, "\"%.60s\" is not expected here", argv[i]);
+        else if (json_array_append_new(words, json_string(argv[i])))
+            error = problem_set(problem, TG_EBAD_UTF8, NULL, "word %d must be valid UTF-8", i);
+        if (error)
+            return error;
+    }
+    return TG_OK;
+}
+
+int options_parse_argv(const struct option_spec *table, int argc, char **argv, json_t **out, json_t **words,
+                       struct problem *problem) {
+    *out = NULL;
+    if (words)
+        *words = NULL;
+    json_t *given = json_object(), *found = words ? json_array() : NULL;
+    int error = read_words(table, argc, argv, given, found, problem);
+    if (!error)
+        error = options_check(table, given, out, problem);
+    json_decref(given);
+    if (error)
+        json_decref(found);
+    else if (words)
+        *words = found;
+    return error;
+}
+
+/* "--max-moves N" */
+static void help_flag(const struct option_spec *spec, const char *prefix, char *text, size_t size) {
+    static const char *const values[] = {
+        [OPTION_INT] = " N",       [OPTION_NUMBER] = " X",    [OPTION_BOOL] = "",
+        [OPTION_STRING] = " TEXT", [OPTION_CHOICE] = " NAME", [OPTION_OBJECT] = " JSON",
+        [OPTION_LIST] = " TEXT",
+    };
+    snprintf(text, size, "--%s%s%s", prefix, spec->name, spec->flag_only ? "" : values[spec->type]);
+    for (char *p = text; *p && *p != ' '; p++)
+        if (*p == '_')
+            *p = '-';
+}
+
+/* "1 to 100", "a, b" or "" */
+static void help_range(const struct option_spec *spec, char *text, size_t size) {
+    text[0] = 0;
+    if (spec->type == OPTION_INT || spec->type == OPTION_NUMBER)
+        snprintf(text, size, "%.16g to %.16g%s%s", spec->min, spec->max, spec->unit ? " " : "",
+                 spec->unit ? spec->unit : "");
+    size_t used = 0;
+    if (spec->type == OPTION_CHOICE)
+        for (int i = 0; spec->choices[i] && used < size; i++)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", spec->choices[i]);
+}
+
+static bool is_quiet_default(const struct option_spec *spec) {
+    return strcmp(spec->initial, "\"\"") == 0 || strcmp(spec->initial, "[]") == 0 ||
+           spec->type == OPTION_BOOL;
+}
+
+static int help_option(const struct option_spec *spec, const char *prefix, struct buf *out) {
+    enum { COLUMN = 26 };
+    char flag[128], range[256], initial[256] = "";
+    help_flag(spec, prefix, flag, sizeof flag);
+    help_range(spec, range, sizeof range);
+    if (!spec->initial)
+        snprintf(initial, sizeof initial, "%s", spec->type == OPTION_OBJECT ? "" : "required");
+    else if (!is_quiet_default(spec))
+        snprintf(initial, sizeof initial, "default %s", spec->initial);
+    const char *gap = strlen(flag) < COLUMN ? "" : "\n                              ";
+    const char *join = range[0] && initial[0] ? "; " : "";
+    bool facts = range[0] || initial[0];
+    return buf_printf(out, "  %-*s  %s%s%s%s%s%s%s\n", COLUMN, flag, gap, spec->help ? spec->help : "",
+                      facts ? " (" : "", range, join, initial, facts ? ")" : "");
+}
+
+static int help_table(const struct option_spec *table, const char *prefix, struct buf *out) {
+    int error = TG_OK;
+    for (; table->name && !error; table++) {
+        error = help_option(table, prefix, out);
+        if (!error && table->type == OPTION_OBJECT) {
+            char longer[128];
+            snprintf(longer, sizeof longer, "%s%s.", prefix, table->name);
+            error = help_table(table->fields, longer, out);
+        }
+    }
+    return error;
+}
+
+int options_help(const struct option_spec *table, struct buf *out) {
+    return help_table(table, "", out);
+}

@@ -1,0 +1,69 @@
+#include "proto/kinds/kind.h"
+
+#include <string.h>
+
+static const struct kind *const kinds[] = {&kind_selfplay, &kind_teacher, &kind_match, NULL};
+
+const struct kind *const *kind_table(void) {
+    return kinds;
+}
+
+const struct kind *kind_find(const char *name) {
+    for (int i = 0; kinds[i]; i++)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    return NULL;
+}
+
+static int unknown_kind(const char *name, struct problem *problem) {
+    enum { MOST = 64 };
+    const char *names[MOST + 1];
+    int count = 0;
+    for (; kinds[count] && count < MOST; count++)
+        names[count] = kinds[count]->name;
+    names[count] = NULL;
+    const char *nearest = nearest_name(name, names);
+    if (nearest)
+        return problem_set(problem, TG_EUNKNOWN_KIND, "kind", "there is no kind \"%.60s\"; did you mean %s?",
+                           name, nearest);
+    return problem_set(problem, TG_EUNKNOWN_KIND, "kind", "there is no kind \"%.60s\"; see GET /api/v1/kinds",
+                       name);
+}
+
+int kind_check(const char *name, const json_t *config, const struct kind **kind, json_t **checked,
+               struct problem *problem) {
+    *checked = NULL;
+    const struct kind *found = kind_find(name);
+    if (kind)
+        *kind = found;
+    if (!found)
+        return unknown_kind(name, problem);
+    int error = options_check(found->options, config, checked, problem);
+    if (!error && found->check)
+        error = found->check(*checked, problem);
+    if (error) {
+        json_decref(*checked);
+        *checked = NULL;
+        problem_prefix(problem, "config");
+    }
+    return error;
+}
+
+static json_t *describe_inputs(const struct kind_input *input) {
+    json_t *list = json_array();
+    for (; input && input->name; input++)
+        json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", input->name, "required",
+                                              (int)input->required, "help", input->help));
+    return list;
+}
+
+json_t *kind_describe(const struct kind *kind) {
+    static const char *const splits[] = {[SPLIT_COUNT] = "count", [SPLIT_ONE] = "one", [SPLIT_GANG] = "gang"};
+    json_t *outputs = json_array();
+    for (const char *const *output = kind->outputs; output && *output; output++)
+        json_array_append_new(outputs, json_string(*output));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", kind->name, "summary", kind->summary,
+                     "unit", kind->unit, "split", splits[kind->split], "options",
+                     options_describe(kind->options), "inputs", describe_inputs(kind->inputs), "outputs",
+                     outputs);
+}

@@ -1,0 +1,61 @@
+/* selfplay.c - one player against itself: games to learn from. */
+#include "proto/kinds/kind.h"
+#include "proto/kinds/player.h"
+
+static const struct option_spec options[] = {
+    {.name = "games",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 1e7,
+     .initial = "1000",
+     .unit = "games",
+     .help = "games to play"},
+    {.name = "games_per_task",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 10000,
+     .initial = "8",
+     .unit = "games",
+     .help = "games that a worker takes at a time"},
+    {.name = "player",
+     .type = OPTION_OBJECT,
+     .fields = player_options,
+     .help = "who plays, for both colours"},
+    GO_GAME_OPTIONS,
+    {.name = "random_moves",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 1000,
+     .initial = "4",
+     .unit = "moves",
+     .help = "each game begins with this many uniformly random moves, so that games differ"},
+    GO_SEED_OPTION,
+    {.name = NULL},
+};
+
+static int check(const json_t *config, struct problem *problem) {
+    int error = player_check("player", option_object(config, "player"), problem);
+    return error ? error : go_game_check(config, problem);
+}
+
+static json_t *needs(const json_t *config) {
+    json_t *list = json_array();
+    player_needs(option_object(config, "player"), list);
+    return list;
+}
+
+static const char *const outputs[] = {"games", NULL};
+
+const struct kind kind_selfplay = {
+    .name = "selfplay",
+    .summary = "games of a player against itself",
+    .unit = "games",
+    .options = options,
+    .split = SPLIT_COUNT,
+    .count_option = "games",
+    .task_option = "games_per_task",
+    .outputs = outputs,
+    .chunk_type = "game",
+    .check = check,
+    .needs = needs,
+};
