@@ -12,7 +12,6 @@ failed test is shown whole; all of it is in DIR/test-logs.
 
 import argparse
 import concurrent.futures
-import ctypes
 import json
 import os
 import pathlib
@@ -24,7 +23,6 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PR_SET_CHILD_SUBREAPER = 36
 
 
 class Test:
@@ -124,40 +122,47 @@ def kill_group(process):
         pass
 
 
-def kill_session_of(pid):
-    """What a test left running in its session, its process group aside."""
+def kill_marked(mark):
+    """What a test left running, wherever it went: every process whose environment carries the test's mark."""
+    needle = f"TENGEN_TEST_MARK={mark}".encode()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as stat:
-                    if int(stat.read().rpartition(")")[2].split()[3]) == pid:
+                with open(f"/proc/{entry}/environ", "rb") as environ:
+                    if needle in environ.read().split(b"\0"):
                         os.kill(int(entry), signal.SIGKILL)
-            except (OSError, ProcessLookupError):
-                pass
+            except OSError:
+                pass  # ended meanwhile, or another user's
+
+
+def ended_within(process, seconds):
+    try:
+        process.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def run_test(test, options):
     logs = options.build / "test-logs"
     log = logs / (test.name.replace("/", "-") + ".log")
-    env = {**os.environ, **test.env, "TENGEN_BIN": str(options.bin), "TENGEN_TEST_SLOW": str(options.slow),
+    mark = f"{os.getpid()}-{test.name}"
+    env = {**os.environ, **test.env, "TENGEN_TEST_MARK": mark, "TENGEN_BIN": str(options.bin), "TENGEN_TEST_SLOW": str(options.slow),
            "TENGEN_TEST_QUICK": "1" if options.quick else "0"}
-    timeout, timed_out, start = test.timeout * options.slow, False, time.monotonic()
-    with open(log, "wb") as errors:
-        process = subprocess.Popen(test.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=env,
+    timeout, start = test.timeout * options.slow, time.monotonic()
+    out = log.with_suffix(".out")  # a file: what the test leaves running would hold a pipe open
+    with open(out, "wb") as output, open(log, "wb") as errors:
+        process = subprocess.Popen(test.command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=env,
                                    cwd=test.cwd, start_new_session=True)
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
+        timed_out = not ended_within(process, timeout)
+        if timed_out:
             process.terminate()  # a Python test cleans up
-            try:
-                output, _ = process.communicate(timeout=10)
-            except subprocess.TimeoutExpired:
-                kill_group(process)
-                output, _ = process.communicate()
+            ended_within(process, 10)
     kill_group(process)
-    kill_session_of(process.pid)
-    text = output.decode(errors="replace")
+    process.wait()
+    kill_marked(mark)
+    text = out.read_text(errors="replace")
+    out.unlink()
     result = judge(text, process.returncode, timed_out, timeout)
     whole = text + "".join(f"# stderr: {line}\n" for line in log.read_text(errors="replace").splitlines())
     log.write_text(whole)
@@ -221,7 +226,6 @@ def arguments():
 
 def main():
     options = arguments()
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     shutil.rmtree(options.build / "test-logs", ignore_errors=True)
     (options.build / "test-logs").mkdir(parents=True)
     tests = [t for t in meson_tests(options.build) + python_tests() + web_tests() if matches(t, options)]
