@@ -1,0 +1,34 @@
+// LiveBoard.jsx - a game in progress: the board as it stands now and who plays.
+
+import { useRef } from "preact/hooks";
+import { Board } from "./Board.jsx";
+import { Stone } from "./Badge.jsx";
+import { createReplay, liveRecord } from "../lib/go.js";
+
+export function LiveBoard({ live, href, coordinates = false }) {
+  const replay = useRef(null);
+  replay.current ||= createReplay();
+  const record = liveRecord(live);
+  const position = replay.current(record, record.moves.length);
+  const toPlay = record.moves.length % 2 ? -1 : 1;
+  return (
+    <a
+      class="live-board"
+      href={href}
+      aria-label={`Watch ${live.black} against ${live.white}, move ${record.moves.length}`}
+    >
+      <Board position={position} moves={record.moves} size={record.size} coordinates={coordinates} label="Live game" />
+      <span class="live-caption">
+        <span class={toPlay > 0 ? "to-play" : ""}>
+          <Stone black />
+          {live.black}
+        </span>
+        <span class="num muted">move {record.moves.length}</span>
+        <span class={toPlay < 0 ? "to-play" : ""}>
+          <Stone />
+          {live.white}
+        </span>
+      </span>
+    </a>
+  );
+}

@@ -1,0 +1,26 @@
+// Totals.jsx - the sums of a job's counters; those that count games also as shares.
+
+import { number, percent, words } from "../lib/format.js";
+import { Card } from "./Page.jsx";
+
+const SHARE = /(_wins|_losses|draws|wins|losses|resigns?|resigned|void)$/;
+
+export function Totals({ job }) {
+  const totals = Object.entries(job.totals || {});
+  if (!totals.length) return null;
+  const games = job.totals.games;
+  return (
+    <Card title="Totals">
+      <dl class="facts">
+        {totals.map(([name, value]) => (
+          <>
+            <dt>{words(name)}</dt>
+            <dd class="num">
+              {number(value)} {games > 0 && SHARE.test(name) && <span class="muted">{percent(value, games)}</span>}
+            </dd>
+          </>
+        ))}
+      </dl>
+    </Card>
+  );
+}

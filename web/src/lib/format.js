@@ -1,0 +1,97 @@
+// format.js - numbers, times and names for people.
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const one = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const precise = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const MINUS = "\u2212";
+
+export const count = (n) => (Number.isFinite(n) ? whole.format(n) : "–");
+
+export function number(n) {
+  if (!Number.isFinite(n)) return "–";
+  if (Number.isInteger(n)) return whole.format(n);
+  if (n !== 0 && Math.abs(n) < 0.001) return n.toExponential(1);
+  return Math.abs(n) >= 100 ? one.format(n) : precise.format(n);
+}
+
+export const percent = (part, total) => (total > 0 ? `${one.format((100 * part) / total)} %` : "–");
+
+export function signed(n, digits = 0) {
+  if (!Number.isFinite(n)) return "–";
+  const text = Math.abs(n).toFixed(digits);
+  if (Number(text) === 0) return text;
+  return (n < 0 ? MINUS : "+") + text;
+}
+
+/** A rate with the time base in which it reads well: "0.8 games/s", "4.5 games/min", "3 games/h". */
+export function rate(perSecond, unit = "") {
+  if (!Number.isFinite(perSecond) || perSecond <= 0) return "–";
+  const name = unit || "1";
+  if (perSecond >= 0.1) return `${number(perSecond)} ${name}/s`;
+  if (perSecond * 60 >= 0.1) return `${number(perSecond * 60)} ${name}/min`;
+  return `${number(perSecond * 3600)} ${name}/h`;
+}
+
+/** "8 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". */
+export function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "–";
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return s % 60 && s < 600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.round(s / 60)} min`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+export function ago(timeMs, nowMs) {
+  const s = Math.round((nowMs - timeMs) / 1000);
+  if (s < 5) return "just now";
+  if (s < 60) return `${s} s ago`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
+  return `${Math.floor(s / 86400)} d ago`;
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+export function bytes(n) {
+  if (!Number.isFinite(n)) return "–";
+  let value = n;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit && value < 100 ? one.format(value) : whole.format(value)} ${UNITS[unit]}`;
+}
+
+const clockTime = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+
+export const clock = (timeMs) => clockTime.format(timeMs);
+export const date = (timeMs) => dateTime.format(timeMs);
+
+/** "black_wins" as "Black wins". */
+export function words(name) {
+  const text = String(name).replace(/[_.]+/g, " ").trim();
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export const plural = (n, one_, many = `${one_}s`) => `${count(n)} ${n === 1 ? one_ : many}`;
+
+/** A game's result in words: "Black won by 3.5", "White won by resignation". */
+export function resultText(result) {
+  if (!result) return "";
+  if (result === "0" || result === "Draw") return "Draw";
+  if (result === "Void" || result === "?") return "No result";
+  const winner = result.startsWith("B") ? "Black" : "White";
+  const by = result.slice(2);
+  if (/^R/i.test(by)) return `${winner} won by resignation`;
+  if (/^T/i.test(by)) return `${winner} won on time`;
+  if (/^F/i.test(by)) return `${winner} won by forfeit`;
+  return by ? `${winner} won by ${by}` : `${winner} won`;
+}

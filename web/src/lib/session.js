@@ -1,0 +1,39 @@
+// session.js - who is looking, and what they may do.
+
+import { get, post, remove, whenUnauthorized } from "./api.js";
+import { startEvents, stopEvents } from "./events.js";
+import { createStore } from "./store.js";
+
+/** {state: "unknown" | "in" | "out" | "unreachable", role, name, version} */
+export const session = createStore({ state: "unknown", role: "", name: "", version: "" });
+
+export async function checkSession() {
+  try {
+    const who = await get("/whoami");
+    session.set({ state: "in", ...who });
+    startEvents();
+  } catch (problem) {
+    if (problem.status !== 401)
+      session.set((old) => (old.state === "in" ? old : { ...old, state: "unreachable", problem }));
+  }
+}
+
+whenUnauthorized((problem) => {
+  stopEvents();
+  session.set({ state: "out", role: "", name: "", version: "", problem });
+});
+
+/** Changes the token into a cookie that scripts cannot read. Throws the Problem. */
+export async function signIn(token) {
+  await post("/session", { token });
+  await checkSession();
+}
+
+export async function signOut() {
+  await remove("/session").catch(() => {});
+  stopEvents();
+  session.set({ state: "out", role: "", name: "", version: "" });
+}
+
+export const maySubmit = (who) => who.role === "admin" || who.role === "submit";
+export const mayAdmin = (who) => who.role === "admin";

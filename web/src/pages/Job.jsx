@@ -1,0 +1,208 @@
+// Job.jsx - everything about one job.
+
+import { useMemo, useState } from "preact/hooks";
+import { get, post } from "../lib/api.js";
+import { duration, rate, words } from "../lib/format.js";
+import { maySubmit, session } from "../lib/session.js";
+import { useResource } from "../lib/resource.js";
+import { useStore } from "../lib/store.js";
+import { Ago } from "../components/Time.jsx";
+import { Card, PageHead } from "../components/Page.jsx";
+import { Confirm } from "../components/Dialog.jsx";
+import { JobCharts } from "../components/JobCharts.jsx";
+import { JobConfig } from "../components/JobConfig.jsx";
+import { JobGames } from "../components/JobGames.jsx";
+import { JobLog } from "../components/JobLog.jsx";
+import { JobTasks } from "../components/JobTasks.jsx";
+import { LiveBoard } from "../components/LiveBoard.jsx";
+import { LoadError, Skeleton } from "../components/Empty.jsx";
+import { Progress, ProgressText } from "../components/Progress.jsx";
+import { Score } from "../components/Score.jsx";
+import { State } from "../components/Badge.jsx";
+import { Tabs } from "../components/Tabs.jsx";
+import { Totals } from "../components/Totals.jsx";
+import { toast, toastProblem } from "../components/Toast.jsx";
+
+const OPEN = new Set(["queued", "running", "paused"]);
+const DONE_TEXT = { cancel: "cancelled", pause: "paused: running tasks end", resume: "resumed" };
+
+function Actions({ job, act }) {
+  const [asking, setAsking] = useState(false);
+  return (
+    <>
+      {(job.state === "running" || job.state === "queued") && (
+        <button class="button" onClick={() => act("pause")}>
+          Pause
+        </button>
+      )}
+      {job.state === "paused" && (
+        <button class="button primary" onClick={() => act("resume")}>
+          Resume
+        </button>
+      )}
+      {OPEN.has(job.state) && (
+        <button class="button" onClick={() => setAsking(true)}>
+          Cancel
+        </button>
+      )}
+      <a class="button quiet" href={`#/jobs/new?from=${job.id}`}>
+        Submit again
+      </a>
+      {asking && (
+        <Confirm
+          title={`Cancel ${job.name ? `“${job.name}”` : `job ${job.id}`}?`}
+          action="Cancel the job"
+          danger
+          onConfirm={() => act("cancel")}
+          onClose={() => setAsking(false)}
+        >
+          <p>Running tasks are stopped. What is stored stays; the job cannot be taken up again.</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+function Summary({ job }) {
+  const running = job.state === "running";
+  const facts = [
+    ["Rate", running ? rate(job.rate_per_s, job.unit) : "–"],
+    ["Time left", running && job.eta_s !== null ? duration(job.eta_s) : "–"],
+    ["Took", job.started_ms ? duration(((job.ended_ms || Date.now()) - job.started_ms) / 1000) : "–"],
+    ["Tasks", `${job.tasks.done} done, ${job.tasks.leased} running, ${job.tasks.pending} waiting`],
+  ];
+  if (job.tasks.failed) facts.push(["Failed tasks", job.tasks.failed]);
+  if (job.priority) facts.push(["Priority", job.priority]);
+  if (job.after?.length)
+    facts.push([
+      "After",
+      job.after.map((id) => (
+        <a key={id} href={`#/jobs/${id}`}>
+          #{id}{" "}
+        </a>
+      )),
+    ]);
+  facts.push([
+    job.ended_ms ? "Ended" : job.started_ms ? "Started" : "Created",
+    <Ago ms={job.ended_ms || job.started_ms || job.created_ms} />,
+  ]);
+  return (
+    <Card>
+      <div class="job-progress">
+        <Progress job={job} />
+        <ProgressText job={job} />
+      </div>
+      {job.reason && (
+        <p class="reason" role="status">
+          {job.reason}
+        </p>
+      )}
+      {job.error && (
+        <div class="notice notice-bad">
+          <span>
+            <b>{job.error.title || words(job.error.code)}.</b> {job.error.detail}
+          </span>
+        </div>
+      )}
+      <dl class="stat-row">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class="num">{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
+async function load(id, signal) {
+  const [job, live] = await Promise.all([
+    get(`/jobs/${id}`, signal),
+    get(`/jobs/${id}/live`, signal).catch(() => ({ games: [] })),
+  ]);
+  return { job, live: live.games };
+}
+
+function reduce(data, id, name, event) {
+  if (name === "job" && event.id === id) return { ...data, job: { ...data.job, ...event } };
+  if (name === "live" && event.job === id) return { ...data, live: event.games };
+  return data;
+}
+
+function Live({ job, live }) {
+  if (job.state !== "running" || !live.length) return null;
+  return (
+    <Card
+      title="Live"
+      class="live-card"
+      action={
+        <a class="more" href={`#/jobs/${job.id}/live`}>
+          All {live.length}
+        </a>
+      }
+    >
+      <LiveBoard live={live[0]} href={`#/jobs/${job.id}/live?game=${live[0].game}`} />
+    </Card>
+  );
+}
+
+export function JobPage({ id }) {
+  const who = useStore(session);
+  const topics = useMemo(() => [`job:${id}`, `live:${id}`], [id]);
+  const { data, error, loading, reload, change } = useResource((signal) => load(id, signal), [id], {
+    topics,
+    reduce: (old, name, event) => reduce(old, id, name, event),
+  });
+  const job = data?.job;
+  const act = async (action) => {
+    try {
+      const answer = await post(`/jobs/${id}/${action}`);
+      change((old) => ({ ...old, job: { ...old.job, ...answer } }));
+      toast(`Job ${id} is ${DONE_TEXT[action]}`);
+    } catch (problem) {
+      toastProblem(problem);
+    }
+  };
+  return (
+    <>
+      <PageHead
+        title={job ? job.name || `${words(job.kind)} ${id}` : `Job ${id}`}
+        kicker={
+          <>
+            <a href="#/jobs">Jobs</a> / <span class="num">#{id}</span> {job && `· ${job.kind}`}
+          </>
+        }
+        lead={job && <State state={job.state} />}
+      >
+        {job && maySubmit(who) && <Actions job={job} act={act} />}
+      </PageHead>
+      <LoadError error={error} reload={reload} />
+      {loading && !data && <Skeleton rows={10} />}
+      {job && (
+        <>
+          <Summary job={job} />
+          <div class="job-grid">
+            <div class="job-main">
+              {job.score && <Score score={job.score} />}
+              <JobCharts job={job} />
+              <Tabs
+                label="Details"
+                tabs={[
+                  ["Log", <JobLog id={id} />],
+                  ["Tasks", <JobTasks job={job} />],
+                  ...(job.unit === "games" ? [["Games", <JobGames id={id} />]] : []),
+                  ["Configuration", <JobConfig job={job} />],
+                ]}
+              />
+            </div>
+            <div class="job-aside">
+              <Live job={job} live={data.live} />
+              <Totals job={job} />
+            </div>
+          </div>
+        </>
+      )}
+    </>
+  );
+}
