@@ -2,8 +2,10 @@
 
 import { render } from "preact";
 import { App } from "./app.jsx";
-import { checkSession } from "./lib/session.js";
+import { checkSession, signIn, takeTokenFromAddress } from "./lib/session.js";
 import "./styles/app.css";
 
+const token = takeTokenFromAddress();
 render(<App />, document.getElementById("app"));
-checkSession();
+if (token) signIn(token).catch(checkSession);
+else checkSession();

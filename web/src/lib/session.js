@@ -29,6 +29,14 @@ export async function signIn(token) {
   await checkSession();
 }
 
+/** The token of an address that ends in #token=tg_... (scripts/up prints one), which is taken out of the address and of
+ * the history at once. The part behind # never travels to the server, so it is in nobody's log. Null without one. */
+export function takeTokenFromAddress() {
+  const token = /^#token=(tg_[\w-]+)$/.exec(location.hash)?.[1] ?? null;
+  if (token) history.replaceState(null, "", location.pathname + location.search + "#/");
+  return token;
+}
+
 export async function signOut() {
   await remove("/session").catch(() => {});
   stopEvents();
