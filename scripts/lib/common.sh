@@ -47,7 +47,8 @@ missing_packages() {
 }
 
 apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+    mkdir -p build
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >build/apt.log 2>&1
 }
 
 # Whether apt's lists know every one of the packages. (A machine fresh from its image has empty lists.)
@@ -66,12 +67,15 @@ ensure_packages() {
     [ "${#missing[@]}" -gt 0 ] || return 0
     command -v apt-get >/dev/null ||
         fail "this is no Debian; please install what these Debian packages hold: ${missing[*]}"
-    say "Installing with apt-get: ${missing[*]}"
+    say "Installing with apt-get (this takes a minute; its words go to build/apt.log): ${missing[*]}"
     if lists_know "${missing[@]}" && apt_install "${missing[@]}"; then
         return 0
     fi
-    as_root apt-get update -q
-    apt_install "${missing[@]}"
+    as_root apt-get update -qq
+    apt_install "${missing[@]}" || {
+        tail -n 20 build/apt.log >&2
+        fail "apt-get could not install them"
+    }
 }
 
 # The number of jobs to build and test with.
