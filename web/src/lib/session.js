@@ -33,7 +33,7 @@ export async function signIn(token) {
  * the history at once. The part behind # never travels to the server, so it is in nobody's log. Null without one. */
 export function takeTokenFromAddress() {
   const token = /^#token=(tg_[\w-]+)$/.exec(location.hash)?.[1] ?? null;
-  if (token) history.replaceState(null, "", location.pathname + location.search + "#/");
+  if (token) location.replace("#/");
   return token;
 }
 
