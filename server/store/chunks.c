@@ -1,0 +1,416 @@
+/* chunks.c - the experience log: chunks in, chunks out, retention, and the games that chunks carry.
+ *
+ * One chunk_insert keeps, in its transaction: the chunk's row, the task's and the job's units, the job's
+ * totals (one row a counter), its counts and its game. store_check recomputes each of these sums from the
+ * chunks' rows.
+ *
+ * Retention drops bytes, never rows: a replayed chunk is still recognized by its digest, and sums stay
+ * provable. A job's retained_from is a watermark: chunks below it have no bytes. SQLite reuses the freed
+ * pages; the file does not shrink.
+ */
+#include "server/store/db.h"
+
+#include <math.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proto/wire/chunk.h"
+
+_Static_assert(CHUNK_DIGEST_BYTES == crypto_generichash_BYTES, "digest is BLAKE2b-256");
+
+int chunk_prepare(const void *data, size_t size, struct chunk_ready *out, struct problem *problem) {
+    *out = (struct chunk_ready){.data = data, .size = size};
+    struct chunk_view view;
+    int error = chunk_open(data, size, &view, problem);
+    if (error)
+        return error;
+    out->header = json_incref(view.header);
+    chunk_view_free(&view);
+    out->units = json_integer_value(json_object_get(out->header, "units"));
+    crypto_generichash(out->digest, sizeof out->digest, data, size, NULL, 0);
+    return 0;
+}
+
+void chunk_ready_free(struct chunk_ready *chunk) {
+    json_decref(chunk->header);
+    chunk->header = NULL;
+}
+
+/* ---- insert ---- */
+
+struct task_state_row {
+    int64_t job, worker, units, units_done;
+    int attempt;
+    bool open;
+};
+
+static int read_task(struct store_tx *tx, int64_t task, struct task_state_row *out) {
+    sqlite3_stmt *stmt;
+    int error =
+        db_bind(tx, &stmt, "SELECT job, worker, units, units_done, attempt, state FROM tasks WHERE id = ?",
+                "i", task);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    if (got <= 0)
+        return got < 0 ? got : TG_ENOT_FOUND;
+    int64_t state = db_i64(stmt, 5);
+    *out = (struct task_state_row){.job = db_i64(stmt, 0),
+                                   .worker = db_i64(stmt, 1),
+                                   .units = db_i64(stmt, 2),
+                                   .units_done = db_i64(stmt, 3),
+                                   .attempt = (int)db_i64(stmt, 4),
+                                   .open = state == TASK_LEASED || state == TASK_PENDING};
+    db_reset(stmt);
+    return 0;
+}
+
+/* 0: that very chunk is stored; TG_ECHUNK_CONFLICT: another is; TG_ENOT_FOUND: none is. */
+static int find_stored(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
+                       const struct chunk_ready *chunk, int64_t *cursor, struct problem *problem) {
+    sqlite3_stmt *stmt;
+    int error =
+        db_bind(tx, &stmt, "SELECT id, size, digest FROM chunks WHERE task = ? AND attempt = ? AND seq = ?",
+                "iii", holder->task, (int64_t)holder->attempt, seq);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    if (got <= 0)
+        return got < 0 ? got : TG_ENOT_FOUND;
+    *cursor = db_i64(stmt, 0);
+    bool same = db_i64(stmt, 1) == (int64_t)chunk->size &&
+                sqlite3_column_bytes(stmt, 2) == CHUNK_DIGEST_BYTES &&
+                memcmp(sqlite3_column_blob(stmt, 2), chunk->digest, CHUNK_DIGEST_BYTES) == 0;
+    db_reset(stmt);
+    if (same)
+        return 0;
+    return problem_set(problem, TG_ECHUNK_CONFLICT, "seq",
+                       "attempt %d of task %lld has another chunk %lld already", holder->attempt,
+                       (long long)holder->task, (long long)seq);
+}
+
+static int check_fence(const struct task_holder *holder, const struct task_state_row *task,
+                       const struct chunk_ready *chunk, struct problem *problem) {
+    if (!task->open || task->worker != holder->worker || task->attempt != holder->attempt)
+        return problem_set(problem, TG_ELEASE_LOST, NULL,
+                           "attempt %d of task %lld is not (any more) this worker's", holder->attempt,
+                           (long long)holder->task);
+    if (chunk->units > task->units - task->units_done)
+        return problem_set(problem, TG_EINVALID, "units",
+                           "the chunk finishes %lld units, but only %lld of the task are left",
+                           (long long)chunk->units, (long long)(task->units - task->units_done));
+    return 0;
+}
+
+static int insert_chunk(struct store_tx *tx, int64_t job, const struct task_holder *holder, int64_t seq,
+                        const struct chunk_ready *chunk, int64_t now_ms) {
+    char *counters = json_dumps(json_object_get(chunk->header, "counters"), JSON_COMPACT);
+    int error =
+        db_run(tx,
+               "INSERT INTO chunks (job, task, attempt, seq, units, size, created_ms, digest, counters, data)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               "iiiiiiibtb", job, holder->task, (int64_t)holder->attempt, seq, chunk->units,
+               (int64_t)chunk->size, now_ms, chunk->digest, sizeof chunk->digest,
+               counters == NULL ? "{}" : counters, chunk->data, chunk->size);
+    free(counters);
+    return error;
+}
+
+static int add_totals(struct store_tx *tx, int64_t job, const json_t *counters) {
+    static const char *const whole = "INSERT INTO totals (job, name, value) VALUES (?, ?, ?)"
+                                     " ON CONFLICT DO UPDATE SET value = value + excluded.value";
+    static const char *const real = "INSERT INTO totals (job, name, value) VALUES (?, ?, ?) "
+                                    " ON CONFLICT DO UPDATE SET value = value + excluded.value";
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)counters, name, value) {
+        int error = json_is_integer(value)
+                        ? db_run(tx, whole, "iti", job, name, (int64_t)json_integer_value(value))
+                        : db_run(tx, real, "itd", job, name, json_number_value(value));
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static const char *text_of(const json_t *object, const char *name) {
+    const char *text = json_string_value(json_object_get(object, name));
+    return text == NULL ? "" : text;
+}
+
+static int insert_game(struct store_tx *tx, int64_t chunk, int64_t job, int64_t task, const json_t *game,
+                       int64_t now_ms) {
+    return db_run(tx,
+                  "INSERT INTO games (chunk, job, task, created_ms, board, komi, rules, black, white, "
+                  "result, moves, reason,"
+                  " note, sgf) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "iiiiidttttittt", chunk, job, task, now_ms,
+                  (int64_t)json_integer_value(json_object_get(game, "board")),
+                  json_number_value(json_object_get(game, "komi")), text_of(game, "rules"),
+                  text_of(game, "black"), text_of(game, "white"), text_of(game, "result"),
+                  (int64_t)json_integer_value(json_object_get(game, "moves")), text_of(game, "reason"),
+                  text_of(game, "note"), text_of(game, "sgf"));
+}
+
+static int count_units(struct store_tx *tx, int64_t task, int64_t job, const struct chunk_ready *chunk,
+                       bool has_game) {
+    int error =
+        db_run(tx, "UPDATE tasks SET units_done = units_done + ? WHERE id = ?", "ii", chunk->units, task);
+    return error ? error
+                 : db_run(tx,
+                          "UPDATE jobs SET units_done = units_done + ?, chunk_count = chunk_count + 1,"
+                          " chunk_bytes = chunk_bytes + ?, game_count = game_count + ? WHERE id = ?",
+                          "iiii", chunk->units, (int64_t)chunk->size, (int64_t)has_game, job);
+}
+
+/* What every answer about a chunk tells, whether it was stored now or before. */
+static int describe_stored(struct store_tx *tx, int64_t task, struct chunk_stored *out) {
+    int error = db_int(tx, &out->task_units_done, "SELECT units_done FROM tasks WHERE id = ?", "i", task);
+    if (!error)
+        error = db_int(tx, &out->job_units_done, "SELECT units_done FROM jobs WHERE id = ?", "i", out->job);
+    if (!error && out->existed) {
+        error = db_int(tx, &out->game, "SELECT id FROM games WHERE chunk = ?", "i", out->cursor);
+        error = error == TG_ENOT_FOUND ? 0 : error;
+    }
+    return error;
+}
+
+static int store_new(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
+                     const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out) {
+    const json_t *game = json_object_get(chunk->header, "game");
+    int error = insert_chunk(tx, out->job, holder, seq, chunk, now_ms);
+    if (error)
+        return error;
+    out->cursor = db_inserted(tx);
+    if (json_is_object(game)) {
+        error = insert_game(tx, out->cursor, out->job, holder->task, game, now_ms);
+        out->game = db_inserted(tx);
+    }
+    if (!error)
+        error = add_totals(tx, out->job, json_object_get(chunk->header, "counters"));
+    return error ? error : count_units(tx, holder->task, out->job, chunk, json_is_object(game));
+}
+
+int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
+                 const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out,
+                 struct problem *problem) {
+    TG_ASSERT(tx->writable && chunk->header != NULL);
+    struct task_state_row task;
+    *out = (struct chunk_stored){0};
+    int error = read_task(tx, holder->task, &task);
+    if (error == TG_ENOT_FOUND)
+        return problem_set(problem, error, "id", "there is no task %lld", (long long)holder->task);
+    if (error)
+        return error;
+    out->job = task.job;
+    error = find_stored(tx, holder, seq, chunk, &out->cursor, problem);
+    out->existed = error == 0;
+    if (error == TG_ENOT_FOUND) {
+        error = check_fence(holder, &task, chunk, problem);
+        if (!error)
+            error = store_new(tx, holder, seq, chunk, now_ms, out);
+    }
+    return error ? error : describe_stored(tx, holder->task, out);
+}
+
+/* ---- the log ---- */
+
+struct chunk_sink {
+    int (*fn)(void *arg, int64_t cursor, const void *data, size_t size);
+    void *arg;
+    size_t left;
+    bool first;
+};
+
+enum { STOP_FULL = 1 };
+
+static int give_chunk(sqlite3_stmt *row, void *context) {
+    struct chunk_sink *sink = context;
+    size_t size = (size_t)db_i64(row, 1);
+    if (!sink->first && size > sink->left)
+        return STOP_FULL;
+    sink->first = false;
+    sink->left -= size < sink->left ? size : sink->left;
+    return sink->fn(sink->arg, db_i64(row, 0), sqlite3_column_blob(row, 2), size);
+}
+
+int chunk_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit, size_t max_bytes,
+               int (*fn)(void *arg, int64_t cursor, const void *data, size_t size), void *arg) {
+    static const char *const of_job =
+        "SELECT id, size, data FROM chunks WHERE job = ? AND id > ? AND data IS NOT NULL"
+        " ORDER BY id LIMIT ?";
+    static const char *const of_all =
+        "SELECT id, size, data FROM chunks WHERE id > ? AND data IS NOT NULL ORDER BY id LIMIT ?";
+    int64_t from = 0, rows = db_limit(limit);
+    int error = 0;
+    if (job != 0) {
+        error = db_int(tx, &from, "SELECT retained_from - 1 FROM jobs WHERE id = ?", "i", job);
+        if (error)
+            return error;
+    }
+    if (cursor > from)
+        from = cursor;
+    sqlite3_stmt *stmt;
+    error = job != 0 ? db_bind(tx, &stmt, of_job, "iii", job, from, rows)
+                     : db_bind(tx, &stmt, of_all, "ii", from, rows);
+    if (error)
+        return error;
+    struct chunk_sink sink = {fn, arg, max_bytes, true};
+    error = db_each(tx, stmt, give_chunk, &sink);
+    return error == STOP_FULL ? 0 : error;
+}
+
+/* ---- retention ---- */
+
+struct retain_job {
+    int64_t id, keep_count, keep_ms, from;
+};
+
+/* The smallest chunk id of the job that is to keep its bytes. */
+static int keep_from(struct store_tx *tx, const struct retain_job *job, int64_t now_ms, int64_t *keep) {
+    int64_t by_count = 0, by_age = 0;
+    int error = 0;
+    if (job->keep_count > 0) {
+        error = db_int(tx, &by_count, "SELECT id FROM chunks WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+                       "ii", job->id, job->keep_count - 1);
+        error = error == TG_ENOT_FOUND ? 0 : error;
+    }
+    if (!error && job->keep_ms > 0) {
+        /* The last chunk that is too old; those behind the watermark need no look. */
+        error = db_int(
+            tx, &by_age,
+            "SELECT id + 1 FROM chunks WHERE job = ? AND id >= ? AND created_ms < ? ORDER BY id DESC LIMIT 1",
+            "iii", job->id, job->from, now_ms - job->keep_ms);
+        error = error == TG_ENOT_FOUND ? 0 : error;
+    }
+    *keep = by_count > by_age ? by_count : by_age;
+    return error;
+}
+
+static int drop_bytes(struct store_tx *tx, const struct retain_job *job, int64_t keep, int limit,
+                      int *dropped) {
+    /* The watermark moves to the first chunk that stays, or to where the limit stopped us. */
+    int64_t to = keep;
+    int error = db_int(
+        tx, &to, "SELECT id FROM chunks WHERE job = ? AND id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
+        "iiii", job->id, job->from, keep, (int64_t)limit);
+    if (error && error != TG_ENOT_FOUND)
+        return error;
+    error = db_run(tx, "UPDATE chunks SET data = NULL WHERE job = ? AND id >= ? AND id < ?", "iii", job->id,
+                   job->from, to);
+    if (!error) {
+        *dropped += db_changed(tx);
+        error = db_run(tx, "UPDATE jobs SET retained_from = ? WHERE id = ?", "ii", to, job->id);
+    }
+    return error;
+}
+
+static int next_retaining_job(struct store_tx *tx, int64_t after, struct retain_job *out) {
+    sqlite3_stmt *stmt;
+    int error =
+        db_bind(tx, &stmt,
+                "SELECT id, retain_chunks, retain_s, retained_from FROM jobs WHERE id > ? AND chunk_count > 0"
+                " AND (retain_chunks > 0 OR retain_s > 0) ORDER BY id LIMIT 1",
+                "i", after);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    if (got <= 0)
+        return got < 0 ? got : TG_ENOT_FOUND;
+    *out = (struct retain_job){db_i64(stmt, 0), db_i64(stmt, 1), db_i64(stmt, 2) * 1000, db_i64(stmt, 3)};
+    db_reset(stmt);
+    return 0;
+}
+
+int chunk_retain(struct store_tx *tx, int64_t now_ms, int limit, int *dropped) {
+    TG_ASSERT(tx->writable);
+    *dropped = 0;
+    struct retain_job job = {0};
+    int error = 0;
+    while (!error && *dropped < limit) {
+        int64_t keep = 0;
+        error = next_retaining_job(tx, job.id, &job);
+        if (!error)
+            error = keep_from(tx, &job, now_ms, &keep);
+        if (!error && keep > job.from)
+            error = drop_bytes(tx, &job, keep, limit - *dropped, dropped);
+    }
+    return error == TG_ENOT_FOUND ? 0 : error;
+}
+
+/* ---- games ---- */
+
+#define GAME_COLUMNS                                                                                         \
+    "id, job, task, created_ms, board, komi, rules, black, white, result, moves, reason, note"
+
+struct game_sink {
+    game_row_fn fn;
+    void *arg;
+    bool with_sgf;
+};
+
+static int give_game(sqlite3_stmt *row, void *context) {
+    struct game_sink *sink = context;
+    struct game_row game = {
+        .id = db_i64(row, 0),
+        .job = db_i64(row, 1),
+        .task = db_i64(row, 2),
+        .created_ms = db_i64(row, 3),
+        .board = (int)db_i64(row, 4),
+        .komi = sqlite3_column_double(row, 5),
+        .rules = db_text(row, 6),
+        .black = db_text(row, 7),
+        .white = db_text(row, 8),
+        .result = db_text(row, 9),
+        .moves = (int)db_i64(row, 10),
+        .reason = db_text(row, 11),
+        .note = db_text(row, 12),
+        .sgf = sink->with_sgf ? db_text(row, 13) : NULL,
+    };
+    return sink->fn(sink->arg, &game);
+}
+
+int game_get(struct store_tx *tx, int64_t id, game_row_fn fn, void *arg) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, "SELECT " GAME_COLUMNS ", sgf FROM games WHERE id = ?", "i", id);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    if (got <= 0)
+        return got < 0 ? got : TG_ENOT_FOUND;
+    error = give_game(stmt, &(struct game_sink){fn, arg, true});
+    db_reset(stmt);
+    return error;
+}
+
+int game_list(struct store_tx *tx, int64_t job, const char *player, int64_t cursor, int limit, game_row_fn fn,
+              void *arg) {
+    static const char *const all = "SELECT " GAME_COLUMNS " FROM games WHERE id < ?1 AND (?2 = 0 OR job = ?2)"
+                                   " AND (?3 IS NULL OR black = ?3 OR white = ?3) ORDER BY id DESC LIMIT ?4";
+    static const char *const of_job =
+        "SELECT " GAME_COLUMNS " FROM games WHERE id < ?1 AND job = ?2"
+        " AND (?3 IS NULL OR black = ?3 OR white = ?3) ORDER BY id DESC LIMIT ?4";
+    /* Each side comes in order from its index; the union is merged. */
+    static const char *const of_player =
+        "SELECT " GAME_COLUMNS " FROM (SELECT * FROM games WHERE black = ?3 AND id < ?1 AND ?2 = 0 UNION ALL"
+        " SELECT * FROM games WHERE white = ?3 AND black <> ?3 AND id < ?1 AND ?2 = 0) ORDER BY id DESC "
+        "LIMIT ?4";
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt,
+                        job != 0         ? of_job
+                        : player != NULL ? of_player
+                                         : all,
+                        "iiti", cursor ? cursor : INT64_MAX, job, player, (int64_t)db_limit(limit));
+    return error ? error : db_each(tx, stmt, give_game, &(struct game_sink){fn, arg, false});
+}
+
+int store_totals(struct store_tx *tx, struct store_totals *out) {
+    int error = db_int(tx, &out->games, "SELECT coalesce(sum(game_count), 0) FROM jobs", "");
+    if (!error)
+        error = db_int(tx, &out->chunks, "SELECT coalesce(sum(chunk_count), 0) FROM jobs", "");
+    if (!error)
+        error = db_int(tx, &out->chunk_bytes, "SELECT coalesce(sum(chunk_bytes), 0) FROM jobs", "");
+    if (!error)
+        error = db_int(tx, &out->checkpoints, "SELECT count(*) FROM checkpoints", "");
+    return error;
+}

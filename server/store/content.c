@@ -1,0 +1,215 @@
+/* content.c - checkpoints and data sets: content stored once by its SHA-256, in pieces.
+ *
+ *      checkpoints --\
+ *                     >-- contents (digest, bytes) --< pieces (256 KiB each, the last one shorter)
+ *      datasets   ---/
+ *
+ * Pieces are committed as they arrive, under a content without a digest; content_finish gives it the digest.
+ * So a large upload never holds a transaction open, and one that breaks off leaves nothing that could be
+ * found.
+ */
+#include "server/store/db.h"
+
+#include <string.h>
+
+int content_begin(struct store_tx *tx, int64_t now_ms, int64_t *upload) {
+    TG_ASSERT(tx->writable);
+    int error = db_run(tx, "INSERT INTO contents (created_ms) VALUES (?)", "i", now_ms);
+    *upload = db_inserted(tx);
+    return error;
+}
+
+int content_piece(struct store_tx *tx, int64_t upload, int64_t index, const void *data, size_t size) {
+    TG_ASSERT(tx->writable && size <= CONTENT_PIECE_BYTES);
+    return db_run(tx, "INSERT INTO pieces (content, piece, data) VALUES (?, ?, ?)", "iib", upload, index,
+                  data, size);
+}
+
+int content_abort(struct store_tx *tx, int64_t upload) {
+    TG_ASSERT(tx->writable);
+    return db_run(tx, "DELETE FROM contents WHERE id = ? AND digest IS NULL", "i", upload);
+}
+
+int content_finish(struct store_tx *tx, int64_t upload, const uint8_t digest[SHA256_BYTES], int64_t bytes,
+                   int64_t *content, bool *existed, struct problem *problem) {
+    TG_ASSERT(tx->writable);
+    int64_t known_bytes = 0, stored = 0;
+    int error = content_find(tx, digest, content, &known_bytes);
+    *existed = error == 0;
+    if (*existed)
+        return content_abort(tx, upload);
+    if (error != TG_ENOT_FOUND)
+        return error;
+    error = db_int(tx, &stored, "SELECT coalesce(sum(length(data)), 0) FROM pieces WHERE content = ?", "i",
+                   upload);
+    if (error)
+        return error;
+    if (stored != bytes)
+        return problem_set(problem, TG_ETRUNCATED, NULL, "%lld of %lld bytes were stored: send it again",
+                           (long long)stored, (long long)bytes);
+    *content = upload;
+    return db_run(tx, "UPDATE contents SET digest = ?, bytes = ? WHERE id = ?", "bii", digest,
+                  (size_t)SHA256_BYTES, bytes, upload);
+}
+
+int content_find(struct store_tx *tx, const uint8_t digest[SHA256_BYTES], int64_t *content, int64_t *bytes) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, "SELECT id, bytes FROM contents WHERE digest = ?", "b", digest,
+                        (size_t)SHA256_BYTES);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    if (got <= 0)
+        return got < 0 ? got : TG_ENOT_FOUND;
+    *content = db_i64(stmt, 0);
+    *bytes = db_i64(stmt, 1);
+    db_reset(stmt);
+    return 0;
+}
+
+struct range_copy {
+    uint8_t *out;
+    size_t size, got;
+    size_t skip; /* bytes of the first piece that lie before the range */
+};
+
+static int copy_piece(sqlite3_stmt *row, void *context) {
+    struct range_copy *copy = context;
+    const uint8_t *data = sqlite3_column_blob(row, 0);
+    size_t size = (size_t)sqlite3_column_bytes(row, 0);
+    if (size <= copy->skip)
+        return TG_ECORRUPT;
+    size_t n = size - copy->skip, room = copy->size - copy->got;
+    n = n < room ? n : room;
+    memcpy(copy->out + copy->got, data + copy->skip, n);
+    copy->got += n;
+    copy->skip = 0;
+    return 0;
+}
+
+int content_read(struct store_tx *tx, int64_t content, int64_t offset, void *data, size_t size, size_t *got) {
+    TG_ASSERT(offset >= 0);
+    *got = 0;
+    int64_t bytes = 0;
+    int error = db_int(tx, &bytes, "SELECT bytes FROM contents WHERE id = ?", "i", content);
+    if (error || offset >= bytes || size == 0)
+        return error;
+    if ((int64_t)size > bytes - offset)
+        size = (size_t)(bytes - offset);
+    struct range_copy copy = {data, size, 0, (size_t)(offset % CONTENT_PIECE_BYTES)};
+    int64_t last = (offset + (int64_t)size - 1) / CONTENT_PIECE_BYTES;
+    sqlite3_stmt *stmt;
+    error = db_bind(tx, &stmt,
+                    "SELECT data FROM pieces WHERE content = ? AND piece BETWEEN ? AND ? ORDER BY piece",
+                    "iii", content, offset / CONTENT_PIECE_BYTES, last);
+    if (!error)
+        error = db_each(tx, stmt, copy_piece, &copy);
+    *got = copy.got;
+    return error ? error : copy.got == size ? 0 : TG_ECORRUPT;
+}
+
+/* ---- checkpoints ---- */
+
+int checkpoint_insert(struct store_tx *tx, const struct checkpoint_new *checkpoint, int64_t *id) {
+    TG_ASSERT(tx->writable);
+    int error = db_run(tx,
+                       "INSERT OR IGNORE INTO checkpoints (content, job, task, name, metadata, created_ms)"
+                       " VALUES (?, ?, ?, ?, ?, ?)",
+                       "iiitti", checkpoint->content, checkpoint->job, checkpoint->task, checkpoint->name,
+                       checkpoint->metadata, checkpoint->now_ms);
+    return error ? error
+                 : db_int(tx, id, "SELECT id FROM checkpoints WHERE content = ? AND job = ?", "ii",
+                          checkpoint->content, checkpoint->job);
+}
+
+static int read_digest(sqlite3_stmt *row, int column, uint8_t digest[SHA256_BYTES]) {
+    if (sqlite3_column_bytes(row, column) != SHA256_BYTES)
+        return TG_ECORRUPT;
+    memcpy(digest, sqlite3_column_blob(row, column), SHA256_BYTES);
+    return 0;
+}
+
+struct checkpoint_sink {
+    checkpoint_row_fn fn;
+    void *arg;
+};
+
+static int give_checkpoint(sqlite3_stmt *row, void *context) {
+    struct checkpoint_sink *sink = context;
+    struct checkpoint_row checkpoint = {.id = db_i64(row, 0),
+                                        .content = db_i64(row, 1),
+                                        .bytes = db_i64(row, 2),
+                                        .job = db_i64(row, 3),
+                                        .task = db_i64(row, 4),
+                                        .created_ms = db_i64(row, 5),
+                                        .name = db_text(row, 6),
+                                        .metadata = db_text(row, 7)};
+    int error = read_digest(row, 8, checkpoint.digest);
+    return error ? error : sink->fn(sink->arg, &checkpoint);
+}
+
+int checkpoint_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit, checkpoint_row_fn fn,
+                    void *arg) {
+#define CHECKPOINTS                                                                                          \
+    "SELECT k.id, k.content, c.bytes, k.job, k.task, k.created_ms, k.name, k.metadata, c.digest"             \
+    " FROM checkpoints k JOIN contents c ON c.id = k.content WHERE k.id < ?1 "
+    static const char *const all = CHECKPOINTS "AND ?2 = 0 ORDER BY k.id DESC LIMIT ?3";
+    static const char *const of_job = CHECKPOINTS "AND k.job = ?2 ORDER BY k.id DESC LIMIT ?3";
+#undef CHECKPOINTS
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, job == 0 ? all : of_job, "iii", cursor ? cursor : INT64_MAX, job,
+                        (int64_t)db_limit(limit));
+    return error ? error : db_each(tx, stmt, give_checkpoint, &(struct checkpoint_sink){fn, arg});
+}
+
+/* ---- data sets ---- */
+
+int dataset_insert(struct store_tx *tx, int64_t content, const char *name, int64_t now_ms, int64_t *id) {
+    TG_ASSERT(tx->writable);
+    int error = db_run(tx, "INSERT INTO datasets (content, name, created_ms) VALUES (?, ?, ?)", "iti",
+                       content, name, now_ms);
+    *id = db_inserted(tx);
+    return error;
+}
+
+struct dataset_sink {
+    int (*fn)(void *arg, const struct dataset_row *row);
+    void *arg;
+};
+
+static int give_dataset(sqlite3_stmt *row, void *context) {
+    struct dataset_sink *sink = context;
+    struct dataset_row dataset = {.id = db_i64(row, 0),
+                                  .content = db_i64(row, 1),
+                                  .bytes = db_i64(row, 2),
+                                  .created_ms = db_i64(row, 3),
+                                  .name = db_text(row, 4)};
+    int error = read_digest(row, 5, dataset.digest);
+    return error ? error : sink->fn(sink->arg, &dataset);
+}
+
+#define DATASETS                                                                                             \
+    "SELECT d.id, d.content, c.bytes, d.created_ms, d.name, c.digest FROM datasets d JOIN contents c ON "    \
+    "c.id = d.content "
+
+int dataset_get(struct store_tx *tx, int64_t id, int (*fn)(void *arg, const struct dataset_row *row),
+                void *arg) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, DATASETS "WHERE d.id = ?", "i", id);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    if (got <= 0)
+        return got < 0 ? got : TG_ENOT_FOUND;
+    error = give_dataset(stmt, &(struct dataset_sink){fn, arg});
+    db_reset(stmt);
+    return error;
+}
+
+int dataset_list(struct store_tx *tx, int64_t cursor, int limit,
+                 int (*fn)(void *arg, const struct dataset_row *row), void *arg) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, DATASETS "WHERE d.id < ? ORDER BY d.id DESC LIMIT ?", "ii",
+                        cursor ? cursor : INT64_MAX, (int64_t)db_limit(limit));
+    return error ? error : db_each(tx, stmt, give_dataset, &(struct dataset_sink){fn, arg});
+}
