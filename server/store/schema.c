@@ -12,21 +12,18 @@
 
 enum { APPLICATION_ID = 0x54474e31 /* "TGN1" */ };
 
+/* clang-format off */
 static const char *const schema_1[] = {
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
 
-    "CREATE TABLE tokens (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, role INTEGER NOT NULL, name "
-    "TEXT NOT NULL,"
-    "  created_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL DEFAULT 0, used_ms INTEGER NOT NULL DEFAULT "
-    "0);",
+    "CREATE TABLE tokens (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, role INTEGER NOT NULL, name TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL DEFAULT 0, used_ms INTEGER NOT NULL DEFAULT 0);",
 
     "CREATE TABLE workers (id INTEGER PRIMARY KEY, instance TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
-    "  machine TEXT NOT NULL, capabilities TEXT NOT NULL, runners INTEGER NOT NULL, state INTEGER NOT NULL "
-    "DEFAULT 0,"
+    "  machine TEXT NOT NULL, capabilities TEXT NOT NULL, runners INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
     "  created_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL);",
 
-    "CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, priority INTEGER NOT "
-    "NULL,"
+    "CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, priority INTEGER NOT NULL,"
     "  state INTEGER NOT NULL, units_total INTEGER NOT NULL, units_done INTEGER NOT NULL DEFAULT 0,"
     "  first_task INTEGER NOT NULL, task_count INTEGER NOT NULL, task_units INTEGER NOT NULL,"
     "  next_index INTEGER NOT NULL DEFAULT 0, tasks_done INTEGER NOT NULL DEFAULT 0,"
@@ -34,8 +31,7 @@ static const char *const schema_1[] = {
     "  game_count INTEGER NOT NULL DEFAULT 0,"
     "  retain_chunks INTEGER NOT NULL, retain_s INTEGER NOT NULL,"
     "  retained_from INTEGER NOT NULL DEFAULT 0," /* chunks with smaller ids have no bytes any more */
-    "  created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL DEFAULT 0, ended_ms INTEGER NOT NULL DEFAULT "
-    "0,"
+    "  created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL DEFAULT 0, ended_ms INTEGER NOT NULL DEFAULT 0,"
     "  error TEXT, after TEXT NOT NULL, inputs TEXT NOT NULL, config TEXT NOT NULL, document TEXT NOT NULL);"
     "CREATE INDEX jobs_by_state ON jobs (state);" /* an index ends with the rowid: these page by id */
     "CREATE INDEX jobs_by_kind ON jobs (kind);"
@@ -45,11 +41,9 @@ static const char *const schema_1[] = {
     "CREATE TABLE totals (job INTEGER NOT NULL REFERENCES jobs, name TEXT NOT NULL, value NUMERIC NOT NULL,"
     "  PRIMARY KEY (job, name)) WITHOUT ROWID;",
 
-    "CREATE TABLE tasks (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, first_unit INTEGER "
-    "NOT NULL,"
+    "CREATE TABLE tasks (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, first_unit INTEGER NOT NULL,"
     "  units INTEGER NOT NULL, units_done INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL,"
-    "  attempt INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, worker INTEGER REFERENCES "
-    "workers,"
+    "  attempt INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, worker INTEGER REFERENCES workers,"
     "  leased_ms INTEGER NOT NULL DEFAULT 0, ended_ms INTEGER NOT NULL DEFAULT 0,"
     "  beat_sequence INTEGER NOT NULL DEFAULT -1, error TEXT);"
     "CREATE INDEX tasks_by_job ON tasks (job, state);"
@@ -57,18 +51,14 @@ static const char *const schema_1[] = {
 
     /* AUTOINCREMENT: a cursor is never used again. */
     "CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs,"
-    "  task INTEGER NOT NULL REFERENCES tasks, attempt INTEGER NOT NULL, seq INTEGER NOT NULL, units INTEGER "
-    "NOT NULL,"
-    "  size INTEGER NOT NULL, created_ms INTEGER NOT NULL, digest BLOB NOT NULL, counters TEXT NOT NULL, "
-    "data BLOB);"
+    "  task INTEGER NOT NULL REFERENCES tasks, attempt INTEGER NOT NULL, seq INTEGER NOT NULL, units INTEGER NOT NULL,"
+    "  size INTEGER NOT NULL, created_ms INTEGER NOT NULL, digest BLOB NOT NULL, counters TEXT NOT NULL, data BLOB);"
     "CREATE UNIQUE INDEX chunks_by_number ON chunks (task, attempt, seq);"
     "CREATE INDEX chunks_by_job ON chunks (job);",
 
     "CREATE TABLE games (id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL UNIQUE REFERENCES chunks,"
-    "  job INTEGER NOT NULL REFERENCES jobs, task INTEGER NOT NULL, created_ms INTEGER NOT NULL, board "
-    "INTEGER NOT NULL,"
-    "  komi REAL NOT NULL, rules TEXT NOT NULL, black TEXT NOT NULL, white TEXT NOT NULL, result TEXT NOT "
-    "NULL,"
+    "  job INTEGER NOT NULL REFERENCES jobs, task INTEGER NOT NULL, created_ms INTEGER NOT NULL, board INTEGER NOT NULL,"
+    "  komi REAL NOT NULL, rules TEXT NOT NULL, black TEXT NOT NULL, white TEXT NOT NULL, result TEXT NOT NULL,"
     "  moves INTEGER NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL, sgf TEXT NOT NULL);"
     "CREATE INDEX games_by_job ON games (job);"
     "CREATE INDEX games_by_black ON games (black);"
@@ -78,34 +68,30 @@ static const char *const schema_1[] = {
     "  step INTEGER NOT NULL, value REAL NOT NULL, time_ms INTEGER NOT NULL);"
     "CREATE INDEX metrics_by_job ON metrics (job);"
     "CREATE INDEX metrics_by_name ON metrics (job, name);"
-    "CREATE TABLE log_lines (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, task INTEGER NOT "
-    "NULL,"
+    "CREATE TABLE log_lines (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, task INTEGER NOT NULL,"
     "  attempt INTEGER NOT NULL, time_ms INTEGER NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL);"
     "CREATE INDEX log_lines_by_job ON log_lines (job);",
 
     /* An upload in progress is a content without a digest. */
-    "CREATE TABLE contents (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB UNIQUE, bytes INTEGER NOT NULL "
-    "DEFAULT 0,"
+    "CREATE TABLE contents (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB UNIQUE, bytes INTEGER NOT NULL DEFAULT 0,"
     "  created_ms INTEGER NOT NULL);"
-    "CREATE TABLE pieces (content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE, piece INTEGER NOT "
-    "NULL,"
+    "CREATE TABLE pieces (content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE, piece INTEGER NOT NULL,"
     "  data BLOB NOT NULL);"
     "CREATE UNIQUE INDEX pieces_by_number ON pieces (content, piece);"
     "CREATE TABLE checkpoints (id INTEGER PRIMARY KEY, content INTEGER NOT NULL REFERENCES contents,"
     "  job INTEGER NOT NULL, task INTEGER NOT NULL, name TEXT NOT NULL, metadata TEXT NOT NULL,"
     "  created_ms INTEGER NOT NULL, UNIQUE (content, job));"
     "CREATE INDEX checkpoints_by_job ON checkpoints (job);"
-    "CREATE TABLE datasets (id INTEGER PRIMARY KEY, content INTEGER NOT NULL REFERENCES contents, name TEXT "
-    "NOT NULL,"
+    "CREATE TABLE datasets (id INTEGER PRIMARY KEY, content INTEGER NOT NULL REFERENCES contents, name TEXT NOT NULL,"
     "  created_ms INTEGER NOT NULL);"
     "CREATE INDEX datasets_by_content ON datasets (content);",
 
-    "CREATE TABLE idempotency (owner INTEGER NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL, status "
-    "INTEGER NOT NULL,"
+    "CREATE TABLE idempotency (owner INTEGER NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL, status INTEGER NOT NULL,"
     "  answer BLOB NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;"
     "CREATE INDEX idempotency_by_time ON idempotency (created_ms);",
     NULL,
 };
+/* clang-format on */
 
 static const char *const *const migrations[] = {schema_1};
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
