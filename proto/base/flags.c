@@ -139,26 +139,38 @@ static int store_flag(const struct flag *flag, json_t *value, struct problem *pr
     return failed ? problem_set(problem, TG_ENO_MEMORY, name, "out of memory") : TG_OK;
 }
 
+/* Reads the value of a flag, which is `text` after its '=' or the next word, and stores it. */
+static int read_value(const struct flag *flag, const char *text, int argc, char **argv, int *at,
+                      struct problem *problem) {
+    const struct option_spec *spec = flag->spec;
+    json_t *value = NULL;
+    if (spec->type == OPTION_BOOL && !text)
+        return store_flag(flag, json_boolean(!flag->negated), problem);
+    if (flag->negated || spec->flag_only)
+        return problem_set(problem, TG_EINVALID, spec->name, "takes no value");
+    if (!text && *at + 1 >= argc)
+        return problem_set(problem, TG_EMISSING_FIELD, spec->name, "needs a value");
+    int error = flag_value(spec, text ? text : argv[++*at], &value, problem);
+    return error ? error : store_flag(flag, value, problem);
+}
+
 /* Reads the flag at argv[*at]; moves *at past its value. */
 static int read_flag(const struct option_spec *table, int argc, char **argv, int *at, json_t *root,
                      struct problem *problem) {
-    char name[FLAG_MAX];
+    char name[FLAG_MAX], parents[FLAG_MAX];
     const char *text = split_flag(argv[*at] + 2, name);
+    memcpy(parents, name, sizeof parents);
     struct flag flag = {0};
     int error = find_flag(table, name, root, &flag, problem);
     if (error)
         return error;
-    json_t *value = NULL;
-    bool bare = flag.spec->type == OPTION_BOOL || flag.spec->flag_only;
-    if (bare && !text)
-        value = json_boolean(!flag.negated);
-    else if (flag.negated || (flag.spec->flag_only && text))
-        return problem_set(problem, TG_EINVALID, flag.spec->name, "takes no value");
-    else if (!text && *at + 1 >= argc)
-        return problem_set(problem, TG_EMISSING_FIELD, flag.spec->name, "needs a value");
-    else if ((error = flag_value(flag.spec, text ? text : argv[++*at], &value, problem)))
-        return error;
-    return store_flag(&flag, value, problem);
+    error = read_value(&flag, text, argc, argv, at, problem);
+    char *dot = strrchr(parents, '.');
+    if (error && dot) {
+        *dot = 0;
+        problem_prefix(problem, parents);
+    }
+    return error;
 }
 
 static int read_words(const struct option_spec *table, int argc, char **argv, json_t *root, json_t *words,

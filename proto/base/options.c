@@ -232,6 +232,8 @@ static int check_default(const struct option_spec *spec, json_t **out, struct pr
     int error = TG_OK;
     if (spec->type == OPTION_OBJECT)
         error = check_value(spec, initial, out, problem);
+    else if (spec->type == OPTION_NUMBER)
+        *out = json_real(json_number_value(initial)); /* "0" in the table is 0.0, as a given 0 would be */
     else
         *out = json_incref(initial); /* as the table has it: 0 may stand for "none" below the least value */
     json_decref(initial);

@@ -41,7 +41,7 @@ struct option_spec {
     const char *const *choices;       /* NULL-terminated, for OPTION_CHOICE */
     const struct option_spec *fields; /* for OPTION_OBJECT */
     const char *help;                 /* one line, lower case, no full stop */
-    bool flag_only;                   /* for programs: a flag without a value (--detach) */
+    bool flag_only;                   /* OPTION_BOOL on a command line: takes no value (--detach) */
 };
 
 /* Checks `given` (an object, or NULL for none) against the table and returns in *out a new object with every

@@ -104,7 +104,7 @@ static int check(const json_t *config, struct problem *problem) {
         error = player_check("b", option_object(config, "b"), problem);
     if (!error)
         error = check_sprt(option_object(config, "sprt"), problem);
-    return error ? error : go_game_check(config, problem);
+    return error ? error : go_game_check(config, "opening_moves", problem);
 }
 
 static json_t *needs(const json_t *config) {

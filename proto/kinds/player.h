@@ -48,7 +48,8 @@ extern const char *const go_rules_choices[]; /* chinese, tromp-taylor */
 extern const char *const go_ko_choices[];    /* positional, situational, simple */
 
 int player_check(const char *field, const json_t *player, struct problem *problem);
-int go_game_check(const json_t *config, struct problem *problem); /* komi's half points */
+/* komi's half points; a game is longer than its random opening, which is the option `opening`. */
+int go_game_check(const json_t *config, const char *opening, struct problem *problem);
 /* a-z, 0-9, - and _, not empty. */
 int engine_name_check(const char *field, const char *name, struct problem *problem);
 /* Appends "engine:NAME" to the array unless it is there. */

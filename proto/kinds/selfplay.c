@@ -35,7 +35,7 @@ static const struct option_spec options[] = {
 
 static int check(const json_t *config, struct problem *problem) {
     int error = player_check("player", option_object(config, "player"), problem);
-    return error ? error : go_game_check(config, problem);
+    return error ? error : go_game_check(config, "random_moves", problem);
 }
 
 static json_t *needs(const json_t *config) {

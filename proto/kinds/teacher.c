@@ -45,7 +45,7 @@ static const struct option_spec options[] = {
 
 static int check(const json_t *config, struct problem *problem) {
     int error = engine_name_check("engine", option_string(config, "engine"), problem);
-    return error ? error : go_game_check(config, problem);
+    return error ? error : go_game_check(config, "random_moves", problem);
 }
 
 static json_t *needs(const json_t *config) {

@@ -139,8 +139,13 @@ int chunk_open(const void *data, size_t size, struct chunk_view *view, struct pr
     return TG_OK;
 }
 
-/* Only raw_size bytes are ever made room for: a frame that wants more is an error of zstd's, not a bomb. */
+/* The zstd frame must state the size that the head states, before any room is made for it; and no more than
+ * that room is ever written: a frame that unpacks to more is an error of zstd's, not a bomb. */
 int chunk_unpack(const struct chunk_view *view, struct buf *out, struct problem *problem) {
+    if (ZSTD_getFrameContentSize(view->packed, view->packed_size) != view->raw_size)
+        return problem_set(problem, TG_ECORRUPT, "chunk",
+                           "its body is not a zstd frame of the %u bytes that its head says",
+                           (unsigned)view->raw_size);
     int error = buf_reserve(out, view->raw_size);
     if (error)
         return problem_set(problem, error, "chunk", "no room for its %u bytes", (unsigned)view->raw_size);

@@ -1,7 +1,6 @@
 #include "proto/wire/frame.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,7 +119,7 @@ static int take_frame(struct frame_decoder *decoder, size_t length, struct frame
     struct frame made = {.body_size = length - FRAME_HEADER_BYTES - json_size};
     made.header = json_parse_object(at + FRAME_HEADER_BYTES, json_size, problem);
     if (!made.header) {
-        decoder->error = problem && problem->error ? problem->error : TG_EBAD_JSON;
+        decoder->error = problem->error;
         buf_free(&decoder->pending);
         problem_prefix(problem, "frame");
         return decoder->error;
@@ -139,6 +138,9 @@ static int take_frame(struct frame_decoder *decoder, size_t length, struct frame
 }
 
 int frame_decoder_next(struct frame_decoder *decoder, struct frame *frame, struct problem *problem) {
+    struct problem unread = {0};
+    if (!problem)
+        problem = &unread;
     *frame = (struct frame){0};
     if (decoder->error)
         return broken(decoder, decoder->error, problem);

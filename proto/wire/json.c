@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -110,7 +109,10 @@ static int append_piece(const char *text, size_t size, void *out) {
 
 int json_append(struct buf *out, const json_t *value) {
     size_t before = out->size;
-    if (json_dump_callback(value, append_piece, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+    /* 15 digits: what people wrote comes back as they wrote it (0.1), at the cost of the last bit of a
+     * double. */
+    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+    if (json_dump_callback(value, append_piece, out, flags) == 0)
         return TG_OK;
     out->size = before;
     if (out->data)

@@ -1,0 +1,118 @@
+/* The kinds: every table is sound, and each kind refuses what it must with the field at fault. */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "proto/kinds/kind.h"
+#include "proto/kinds/player.h"
+
+static void check_table(const struct option_spec *spec) {
+    for (; spec->name; spec++) {
+        assert_int_equal(strspn(spec->name, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(spec->name));
+        assert_non_null(spec->help);
+        assert_true(strlen(spec->help) < 100 && spec->help[strlen(spec->help) - 1] != '.');
+        assert_true(spec->min <= spec->max);
+        assert_true((spec->type == OPTION_CHOICE) == (spec->choices != NULL));
+        assert_true((spec->type == OPTION_OBJECT) == (spec->fields != NULL));
+        if (spec->fields)
+            check_table(spec->fields);
+    }
+}
+
+static void test_tables_are_sound(void **state) {
+    for (const struct kind *const *kind = kind_table(); *kind; kind++) {
+        check_table((*kind)->options);
+        assert_ptr_equal(kind_find((*kind)->name), *kind);
+        json_t *config = NULL;
+        struct problem problem = {0};
+        assert_int_equal(kind_check((*kind)->name, NULL, NULL, &config, &problem), 0);
+        if ((*kind)->split == SPLIT_COUNT) {
+            assert_true(option_int(config, (*kind)->count_option) > 0);
+            assert_true(option_int(config, (*kind)->task_option) > 0);
+        }
+        if ((*kind)->score && (*kind)->score->sprt_option)
+            option_bool(option_object(config, (*kind)->score->sprt_option), "enabled");
+        /* Checking what came out of a check changes nothing. */
+        json_t *again = NULL;
+        assert_int_equal(kind_check((*kind)->name, config, NULL, &again, &problem), 0);
+        assert_true(json_equal(config, again));
+        json_decref(again);
+        json_decref(config);
+    }
+}
+
+static void test_descriptions(void **state) {
+    for (const struct kind *const *kind = kind_table(); *kind; kind++) {
+        json_t *row = kind_describe(*kind);
+        assert_non_null(row);
+        assert_string_equal(json_string_value(json_object_get(row, "name")), (*kind)->name);
+        assert_true(json_array_size(json_object_get(row, "options")) > 5);
+        assert_true(json_is_array(json_object_get(row, "inputs")));
+        assert_string_equal(json_string_value(json_array_get(json_object_get(row, "outputs"), 0)), "games");
+        json_decref(row);
+    }
+}
+
+static void refuse(const char *kind, const char *text, int error, const char *field) {
+    json_t *config = json_loads(text, 0, NULL), *checked = NULL;
+    assert_non_null(config);
+    struct problem problem = {0};
+    assert_int_equal(kind_check(kind, config, NULL, &checked, &problem), error);
+    assert_string_equal(problem.field, field);
+    assert_null(checked);
+    json_decref(config);
+}
+
+static void test_refusals(void **state) {
+    refuse("selfpaly", "{}", TG_EUNKNOWN_KIND, "kind");
+    refuse("selfplay", "{\"komi\":6.25}", TG_EOUT_OF_RANGE, "config.komi");
+    refuse("selfplay", "{\"board\":20}", TG_EOUT_OF_RANGE, "config.board");
+    refuse("selfplay", "{\"rules\":\"japanese\"}", TG_EOUT_OF_RANGE, "config.rules");
+    refuse("selfplay", "{\"player\":{\"type\":\"engine\"}}", TG_EMISSING_FIELD, "config.player.engine");
+    refuse("selfplay", "{\"player\":{\"engine\":\"gnugo\"}}", TG_EINVALID, "config.player.engine");
+    refuse("selfplay", "{\"player\":{\"playouts\":0}}", TG_EOUT_OF_RANGE, "config.player.playouts");
+    refuse("selfplay", "{\"player\":{\"resign\":0.6}}", TG_EOUT_OF_RANGE, "config.player.resign");
+    refuse("selfplay", "{\"white\":{}}", TG_EUNKNOWN_OPTION, "config.white");
+    refuse("selfplay", "{\"random_moves\":200}", TG_EOUT_OF_RANGE, "config.random_moves");
+    refuse("selfplay", "{\"random_moves\":9,\"max_moves\":8}", TG_EOUT_OF_RANGE, "config.random_moves");
+    refuse("teacher", "{\"engine\":\"gnugo --mode gtp\"}", TG_EOUT_OF_RANGE, "config.engine");
+    refuse("teacher", "{\"engine\":\"\"}", TG_EOUT_OF_RANGE, "config.engine");
+    refuse("match", "{\"games\":7}", TG_EOUT_OF_RANGE, "config.games");
+    refuse("match", "{\"games_per_task\":3}", TG_EOUT_OF_RANGE, "config.games_per_task");
+    refuse("match", "{\"b\":{\"type\":\"engine\",\"engine\":\"/bin/sh\"}}", TG_EOUT_OF_RANGE,
+           "config.b.engine");
+    refuse("match", "{\"sprt\":{\"elo0\":20}}", TG_EOUT_OF_RANGE, "config.sprt.elo1");
+    refuse("match", "{\"sprt\":{\"alpha\":0}}", TG_EOUT_OF_RANGE, "config.sprt.alpha");
+}
+
+static void check_needs(const char *name, const char *text, const char *expected) {
+    json_t *config = json_loads(text, 0, NULL), *checked = NULL, *wanted = json_loads(expected, 0, NULL);
+    const struct kind *kind;
+    assert_int_equal(kind_check(name, config, &kind, &checked, NULL), 0);
+    json_t *needs = kind->needs(checked);
+    assert_true(json_equal(needs, wanted));
+    json_decref(needs);
+    json_decref(wanted);
+    json_decref(checked);
+    json_decref(config);
+}
+
+static void test_needs(void **state) {
+    check_needs("selfplay", "{}", "[]");
+    check_needs("selfplay", "{\"player\":{\"type\":\"engine\",\"engine\":\"pachi\"}}", "[\"engine:pachi\"]");
+    check_needs("teacher", "{}", "[\"engine:gnugo\"]");
+    check_needs("match", "{}", "[\"engine:gnugo\"]");
+    check_needs("match", "{\"a\":{\"type\":\"engine\",\"engine\":\"gnugo\"}}", "[\"engine:gnugo\"]");
+    check_needs("match", "{\"a\":{\"type\":\"engine\",\"engine\":\"x\"}}", "[\"engine:x\",\"engine:gnugo\"]");
+    check_needs("match", "{\"b\":{}}", "[]");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tables_are_sound),
+        cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_needs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,217 @@
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "proto/base/options.h"
+
+static const char *const colours[] = {"black", "white", NULL};
+static const struct option_spec inner[] = {
+    {.name = "depth", .type = OPTION_INT, .min = 1, .max = 9, .initial = "3", .help = "how deep"},
+    {.name = "name", .type = OPTION_STRING, .min = 1, .max = 8, .initial = "\"x\""},
+    {.name = NULL},
+};
+static const struct option_spec table[] = {
+    {.name = "games",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 1e7,
+     .initial = "1000",
+     .unit = "games",
+     .help = "games to play"},
+    {.name = "komi", .type = OPTION_NUMBER, .min = -361, .max = 361, .initial = "7"},
+    {.name = "fast", .type = OPTION_BOOL, .initial = "true"},
+    {.name = "colour", .type = OPTION_CHOICE, .choices = colours, .initial = "\"white\""},
+    {.name = "player", .type = OPTION_OBJECT, .fields = inner, .help = "who"},
+    {.name = "engine_path", .type = OPTION_LIST, .min = 0, .max = 2, .initial = "[]"},
+    {.name = NULL},
+};
+static const struct option_spec required[] = {
+    {.name = "file", .type = OPTION_STRING, .min = 1, .max = 10, .help = "the file"},
+    {.name = "detach", .type = OPTION_BOOL, .initial = "false", .flag_only = true},
+    {.name = NULL},
+};
+
+static json_t *accept(const struct option_spec *options, const char *text) {
+    json_t *given = json_loads(text, 0, NULL), *out = NULL;
+    struct problem problem = {0};
+    assert_int_equal(options_check(options, given, &out, &problem), 0);
+    json_decref(given);
+    return out;
+}
+
+static void refuse(const struct option_spec *options, const char *text, int error, const char *field,
+                   const char *words) {
+    json_t *given = json_loads(text, JSON_DECODE_ANY, NULL), *out = NULL;
+    assert_non_null(given);
+    struct problem problem = {0};
+    assert_int_equal(options_check(options, given, &out, &problem), error);
+    assert_int_equal(problem.error, error);
+    assert_string_equal(problem.field, field);
+    assert_non_null(strstr(problem.detail, words));
+    assert_null(out);
+    json_decref(given);
+}
+
+static void test_defaults(void **state) {
+    json_t *out = NULL;
+    assert_int_equal(options_check(table, NULL, &out, NULL), 0);
+    assert_int_equal(json_object_size(out), 6);
+    assert_int_equal(option_int(out, "games"), 1000);
+    assert_true(option_number(out, "komi") == 7.0);
+    assert_true(option_bool(out, "fast"));
+    assert_string_equal(option_string(out, "colour"), "white");
+    assert_int_equal(option_int(option_object(out, "player"), "depth"), 3);
+    json_decref(out);
+}
+
+static void test_given_values(void **state) {
+    json_t *out = accept(
+        table, "{\"games\":1e3,\"komi\":-5,\"fast\":false,\"player\":{\"depth\":9},\"engine_path\":[\"a\"]}");
+    assert_int_equal(option_int(out, "games"), 1000);
+    assert_true(option_number(out, "komi") == -5.0);
+    assert_false(option_bool(out, "fast"));
+    assert_int_equal(option_int(option_object(out, "player"), "depth"), 9);
+    assert_string_equal(option_string(option_object(out, "player"), "name"), "x");
+    json_decref(out);
+}
+
+static void test_refusals(void **state) {
+    refuse(table, "{\"gmaes\":1}", TG_EUNKNOWN_OPTION, "gmaes", "did you mean games?");
+    refuse(table, "{\"zzzzzzzz\":1}", TG_EUNKNOWN_OPTION, "zzzzzzzz", "no such option");
+    refuse(table, "{\"games\":0}", TG_EOUT_OF_RANGE, "games", "must be 1 to 10000000, is 0");
+    refuse(table, "{\"games\":10000001}", TG_EOUT_OF_RANGE, "games", "10000001");
+    refuse(table, "{\"games\":1.5}", TG_EWRONG_TYPE, "games", "whole");
+    refuse(table, "{\"games\":\"1\"}", TG_EWRONG_TYPE, "games", "is a string");
+    refuse(table, "{\"games\":null}", TG_EWRONG_TYPE, "games", "is null");
+    refuse(table, "{\"komi\":361.5}", TG_EOUT_OF_RANGE, "komi", "-361 to 361");
+    refuse(table, "{\"fast\":1}", TG_EWRONG_TYPE, "fast", "true or false");
+    refuse(table, "{\"colour\":\"red\"}", TG_EOUT_OF_RANGE, "colour", "black, white");
+    refuse(table, "{\"player\":[]}", TG_EWRONG_TYPE, "player", "is an array");
+    refuse(table, "{\"player\":{\"depth\":10}}", TG_EOUT_OF_RANGE, "player.depth", "1 to 9");
+    refuse(table, "{\"player\":{\"dept\":1}}", TG_EUNKNOWN_OPTION, "player.dept", "depth");
+    refuse(table, "{\"player\":{\"name\":\"\"}}", TG_EOUT_OF_RANGE, "player.name", "1 to 8 bytes");
+    refuse(table, "{\"player\":{\"name\":\"a\\u001bb\"}}", TG_EOUT_OF_RANGE, "player.name", "control");
+    refuse(table, "{\"engine_path\":[\"a\",\"b\",\"c\"]}", TG_EOUT_OF_RANGE, "engine_path", "0 to 2");
+    refuse(table, "{\"engine_path\":[1]}", TG_EWRONG_TYPE, "engine_path", "strings");
+    refuse(table, "[]", TG_EWRONG_TYPE, "", "must be an object");
+    refuse(required, "{}", TG_EMISSING_FIELD, "file", "required");
+}
+
+static void test_nearest_name(void **state) {
+    static const char *const names[] = {"playouts", "player", "seconds", NULL};
+    assert_string_equal(nearest_name("playotus", names), "playouts");
+    assert_string_equal(nearest_name("plaer", names), "player");
+    assert_string_equal(nearest_name("Seconds", names), "seconds");
+    assert_null(nearest_name("xyz", names));
+    char longer[200];
+    memset(longer, 'a', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    assert_null(nearest_name(longer, names));
+}
+
+static int parse(const struct option_spec *options, const char *line, json_t **out, json_t **words,
+                 struct problem *problem) {
+    char text[512], *argv[32] = {"program"}, *rest = NULL;
+    int argc = 1;
+    memcpy(text, line, strlen(line) + 1);
+    for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        argv[argc++] = word;
+    *problem = (struct problem){0};
+    return options_parse_argv(options, argc, argv, out, words, problem);
+}
+
+static void test_argv(void **state) {
+    json_t *out, *words;
+    struct problem problem;
+    assert_int_equal(parse(table,
+                           "first --games 12 --komi=-0.5 --no-fast --player.depth 4 --player.name=bob "
+                           "--engine-path a --engine-path=b=c - -- --last",
+                           &out, &words, &problem),
+                     0);
+    assert_int_equal(option_int(out, "games"), 12);
+    assert_true(option_number(out, "komi") == -0.5);
+    assert_false(option_bool(out, "fast"));
+    assert_int_equal(option_int(option_object(out, "player"), "depth"), 4);
+    assert_string_equal(option_string(option_object(out, "player"), "name"), "bob");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(out, "engine_path"), 1)), "b=c");
+    assert_int_equal(json_array_size(words), 3);
+    assert_string_equal(json_string_value(json_array_get(words, 1)), "-");
+    assert_string_equal(json_string_value(json_array_get(words, 2)), "--last");
+    json_decref(out);
+    json_decref(words);
+    assert_int_equal(parse(required, "--file x --detach", &out, NULL, &problem), 0);
+    assert_true(option_bool(out, "detach"));
+    json_decref(out);
+}
+
+static void refuse_line(const struct option_spec *options, const char *line, int error, const char *field) {
+    json_t *out, *words;
+    struct problem problem;
+    assert_int_equal(parse(options, line, &out, &words, &problem), error);
+    assert_string_equal(problem.field, field);
+    assert_null(out);
+    assert_null(words);
+}
+
+static void test_argv_refusals(void **state) {
+    refuse_line(table, "--gams 3", TG_EUNKNOWN_OPTION, "gams");
+    refuse_line(table, "-g", TG_EUNKNOWN_OPTION, "-g");
+    refuse_line(table, "--games", TG_EMISSING_FIELD, "games");
+    refuse_line(table, "--games x", TG_EWRONG_TYPE, "games");
+    refuse_line(table, "--games 0x10", TG_EWRONG_TYPE, "games");
+    refuse_line(table, "--games 1 --games 2", TG_EINVALID, "games");
+    refuse_line(table, "--games 0", TG_EOUT_OF_RANGE, "games");
+    refuse_line(table, "--games 99999999999999999999", TG_EOUT_OF_RANGE, "games");
+    refuse_line(table, "--komi nan", TG_EWRONG_TYPE, "komi");
+    refuse_line(table, "--komi 1e999", TG_EOUT_OF_RANGE, "komi");
+    refuse_line(table, "--fast=maybe", TG_EWRONG_TYPE, "fast");
+    refuse_line(table, "--no-games", TG_EUNKNOWN_OPTION, "no_games");
+    refuse_line(table, "--no-fast=1", TG_EINVALID, "fast");
+    refuse_line(table, "--player.depht 1", TG_EUNKNOWN_OPTION, "player.depht");
+    refuse_line(table, "--games.depth 1", TG_EUNKNOWN_OPTION, "games");
+    refuse_line(table, "--player.depth 10", TG_EOUT_OF_RANGE, "player.depth");
+    refuse_line(table, "--player {", TG_EWRONG_TYPE, "player");
+    refuse_line(table, "--player {} --player.depth 1 --player.depth 2", TG_EINVALID, "player.depth");
+    refuse_line(table, "--player.name \xFF", TG_EBAD_UTF8, "player.name");
+    refuse_line(required, "", TG_EMISSING_FIELD, "file");
+    refuse_line(required, "--file x --detach=1", TG_EINVALID, "detach");
+    json_t *out;
+    struct problem problem;
+    assert_int_equal(parse(table, "word", &out, NULL, &problem), TG_EINVALID);
+    assert_non_null(strstr(problem.detail, "word"));
+}
+
+static void test_describe(void **state) {
+    json_t *rows = options_describe(table);
+    assert_int_equal(json_array_size(rows), 6);
+    json_t *games = json_array_get(rows, 0), *player = json_array_get(rows, 4);
+    json_t *expected =
+        json_pack("{s:s,s:s,s:b,s:i,s:i,s:i,s:s,s:s}", "name", "games", "type", "int", "required", 0,
+                  "default", 1000, "min", 1, "max", 10000000, "unit", "games", "help", "games to play");
+    assert_true(json_equal(games, expected));
+    assert_int_equal(json_array_size(json_object_get(player, "fields")), 2);
+    json_decref(expected);
+    json_decref(rows);
+}
+
+static void test_help(void **state) {
+    struct buf text = BUF_INIT;
+    assert_int_equal(options_help(table, &text), 0);
+    assert_non_null(
+        strstr((char *)text.data,
+               "  --games N                   games to play (1 to 10000000 games; default 1000)\n"));
+    assert_non_null(
+        strstr((char *)text.data, "  --player.depth N            how deep (1 to 9; default 3)\n"));
+    assert_non_null(strstr((char *)text.data, "--engine-path TEXT"));
+    buf_free(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_given_values),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_nearest_name),
+        cmocka_unit_test(test_argv),     cmocka_unit_test(test_argv_refusals),
+        cmocka_unit_test(test_describe), cmocka_unit_test(test_help),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
