@@ -499,12 +499,18 @@ def encode_chunk(header, body=b""):
     return b"TGC1" + struct.pack("<I", crc32c(rest)) + rest
 
 
-def game_chunk(index=0, sgf="(;FF[4]GM[1]SZ[5];B[cc];W[])", counters=None, **game):
-    """A chunk of one small game, as a runner of the kind selfplay would send it."""
-    row = {"index": index, "board": 5, "komi": 7, "rules": "chinese", "black": "uct 1", "white": "uct 1",
-           "result": "B+18", "moves": 2, "reason": "score", "note": "", **game}
+def chunk_header(data):
+    """The JSON header of a chunk."""
+    (json_size,) = struct.unpack_from("<I", data, 8)
+    return jsonlib.loads(data[20:20 + json_size])
+
+
+def game_chunk(counters=None, body=b"", **game):
+    """A chunk of one small game, as a runner of the kind selfplay would send it; `game` overrides parts of its row."""
+    row = {"board": 5, "komi": 7, "rules": "chinese", "black": "uct 1", "white": "uct 1", "result": "B+18", "moves": 2,
+           "reason": "score", "note": "", "sgf": "(;FF[4]GM[1]SZ[5]KM[7]RE[B+18];B[cc];W[];B[])", **game}
     counts = {"games": 1, "black_wins": 1, "moves": 2, **(counters or {})}
-    return encode_chunk({"type": "game", "units": 1, "counters": counts, "game": row}, sgf.encode())
+    return encode_chunk({"type": "game", "units": 1, "counters": counts, "game": row}, body)
 
 
 def encode_frame(header, body=b""):
