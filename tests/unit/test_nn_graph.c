@@ -1,0 +1,270 @@
+/* Graphs: refusals that name the operator, gradients against finite differences, the memory plan,
+ * determinism. */
+#include "nn_support.h"
+#include "workers/nn/plan.h"
+#include "workers/nn/run.h"
+
+static tensor conv_norm_tanh(struct graph *graph, const char *name, tensor x, int channels, int kernel) {
+    char part[64];
+    snprintf(part, sizeof part, "%s.conv", name);
+    x = graph_conv(graph, part, x,
+                   &(struct conv_spec){.channels = channels,
+                                       .kernel = {kernel, kernel},
+                                       .padding = {kernel / 2, kernel / 2}});
+    snprintf(part, sizeof part, "%s.norm", name);
+    x = graph_batch_norm(graph, part, x);
+    snprintf(part, sizeof part, "%s.tanh", name);
+    return graph_tanh(graph, part, x);
+}
+
+/* A little of everything, smooth (tanh) so that finite differences mean something. */
+static struct graph *small_net(void) {
+    struct graph *graph = graph_create();
+    assert_non_null(graph);
+    tensor x = graph_input(graph, "planes", SHAPE(6, 5, 9));
+    tensor stem = conv_norm_tanh(graph, "stem", x, 8, 3);
+    tensor branch = conv_norm_tanh(graph, "branch", stem, 8, 3);
+    tensor sum = graph_add(graph, "sum", branch, stem);
+    tensor wide = graph_concat(graph, "wide", 2, (tensor[]){sum, conv_norm_tanh(graph, "point", stem, 3, 1)});
+    tensor pooled = graph_pool(graph, "pool", wide, &(struct pool_spec){.kernel = {2, 2}, .average = true});
+    tensor features =
+        graph_linear(graph, "features", graph_reshape(graph, "flat", pooled, SHAPE(3 * 2 * 11)), 7, true);
+    graph_output(graph, "policy", graph_linear(graph, "policy", wide, 2, false));
+    graph_output(graph, "value", graph_tanh(graph, "value", features));
+    struct problem problem = {0};
+    assert_int_equal(graph_finish(graph, &problem), 0);
+    return graph;
+}
+
+struct trial {
+    struct run *run;
+    struct model *model;
+    const float *x;
+    size_t x_count;
+    int batch;
+};
+
+/* A loss with a gradient that differs in every element: sum of c_i y_i^2 / 2. */
+static double weight_of(size_t i) {
+    return 0.2 + 0.1 * (double)(i % 7);
+}
+
+static double loss(const struct trial *t, bool gradients) {
+    static const struct {
+        const char *name;
+        size_t size;
+    } outputs[] = {{"policy", 6 * 5 * 2}, {"value", 7}};
+    double sum = 0;
+    memcpy(run_input(t->run, 0), t->x, t->x_count * sizeof(float));
+    run_forward(t->run, t->model, t->batch);
+    for (int o = 0; o < 2; o++) {
+        const float *y = run_output(t->run, outputs[o].name);
+        for (size_t i = 0; i < outputs[o].size * (size_t)t->batch; i++) {
+            sum += weight_of(i) * (double)y[i] * (double)y[i] / 2;
+            if (gradients)
+                run_output_gradient(t->run, outputs[o].name)[i] = (float)(weight_of(i) * (double)y[i]);
+        }
+    }
+    return sum;
+}
+
+static double central_difference(const struct trial *t, size_t at) {
+    const float step = 1e-2f;
+    float *value = &t->model->values[at], kept = *value;
+    *value = kept + step;
+    double above = loss(t, false);
+    *value = kept - step;
+    double below = loss(t, false);
+    *value = kept;
+    return (above - below) / (2 * (double)step);
+}
+
+static void check_gradients(void) {
+    struct graph *graph = small_net();
+    struct model model;
+    struct run *run;
+    struct rng rng;
+    rng_seed(&rng, 5);
+    assert_int_equal(model_create(graph, &model), 0);
+    model_init(&model, 3);
+    assert_int_equal(run_create(graph, RUN_TRAINING, 4, 1, &run, NULL), 0);
+    size_t x_count = 3 * 6 * 5 * 9; /* a smaller batch than the run was made for */
+    float *x = random_floats(&rng, x_count), *gradients = calloc(graph_value_count(graph), sizeof *gradients);
+    struct trial trial = {run, &model, x, x_count, 3};
+    loss(&trial, true);
+    run_backward(run, &model, gradients);
+    for (int p = 0; p < graph_param_count(graph); p++) {
+        struct param_view param = graph_param_view(graph, p);
+        for (int sample = 0; sample < 5 && param.trained; sample++) {
+            size_t at = param.offset + rng_below(&rng, (uint32_t)shape_elements(param.shape));
+            double truth = central_difference(&trial, at), error = fabs((double)gradients[at] - truth);
+            if (error > 0.01 * fabs(truth) + 2e-3)
+                fail_msg("%s: gradient %.5f, finite difference %.5f (%s)", param.name, (double)gradients[at],
+                         truth, kernels_get()->name);
+        }
+    }
+    free(x), free(gradients);
+    run_destroy(run);
+    model_destroy(&model);
+    graph_destroy(graph);
+}
+
+static void gradients_equal_finite_differences(void **state) {
+    (void)state;
+    on_every_isa(check_gradients);
+}
+
+/* The arena reuses memory; a run in which nothing is shared (batch 1 of the same samples, one after the
+ * other) agrees in inference, where samples do not influence each other. */
+static void a_batch_gives_what_its_samples_give_alone(void **state) {
+    (void)state;
+    enum { BATCH = 5, SIZE = 6 * 5 * 9 };
+    struct graph *graph = small_net();
+    struct model model;
+    struct run *together, *alone;
+    struct rng rng;
+    rng_seed(&rng, 6);
+    assert_int_equal(model_create(graph, &model), 0);
+    model_init(&model, 4);
+    assert_int_equal(run_create(graph, RUN_INFERENCE, BATCH, 1, &together, NULL), 0);
+    assert_int_equal(run_create(graph, RUN_INFERENCE, 1, 1, &alone, NULL), 0);
+    float *x = random_floats(&rng, BATCH * SIZE);
+    memcpy(run_input(together, 0), x, BATCH * SIZE * sizeof(float));
+    run_forward(together, &model, BATCH);
+    for (int i = 0; i < BATCH; i++) {
+        memcpy(run_input(alone, 0), x + i * SIZE, SIZE * sizeof(float));
+        run_forward(alone, &model, 1);
+        for (int j = 0; j < 7; j++)
+            assert_float_equal(run_output(together, "value")[i * 7 + j], run_output(alone, "value")[j], 1e-5);
+    }
+    free(x);
+    run_destroy(together);
+    run_destroy(alone);
+    model_destroy(&model);
+    graph_destroy(graph);
+}
+
+static void two_runs_with_one_seed_are_identical(void **state) {
+    (void)state;
+    struct graph *graph = small_net();
+    float *first = NULL;
+    for (int round = 0; round < 2; round++) {
+        struct model model;
+        struct run *run;
+        struct rng rng;
+        rng_seed(&rng, 7);
+        assert_int_equal(model_create(graph, &model), 0);
+        model_init(&model, 9);
+        assert_int_equal(run_create(graph, RUN_TRAINING, 3, 1, &run, NULL), 0);
+        float *x = random_floats(&rng, 3 * 6 * 5 * 9),
+              *gradients = calloc(graph_value_count(graph), sizeof *gradients);
+        struct trial trial = {run, &model, x, 3 * 6 * 5 * 9, 3};
+        loss(&trial, true);
+        run_backward(run, &model, gradients);
+        if (first)
+            assert_memory_equal(first, gradients, graph_value_count(graph) * sizeof *gradients);
+        free(first);
+        first = gradients;
+        free(x);
+        run_destroy(run);
+        model_destroy(&model);
+    }
+    free(first);
+    graph_destroy(graph);
+}
+
+static void arrays_that_live_together_never_overlap(void **state) {
+    (void)state;
+    enum { COUNT = 60 };
+    struct rng rng;
+    rng_seed(&rng, 8);
+    for (int round = 0; round < 200; round++) {
+        struct plan_array arrays[COUNT];
+        size_t alive[64] = {0}, peak = 0;
+        for (int i = 0; i < COUNT; i++) {
+            int first = (int)rng_below(&rng, 60);
+            arrays[i] = (struct plan_array){16 * (size_t)rng_below(&rng, 40), first,
+                                            first + (int)rng_below(&rng, 4), 0};
+            for (int step = arrays[i].first; step <= arrays[i].last; step++)
+                alive[step] += arrays[i].size;
+        }
+        size_t total = plan_layout(arrays, COUNT);
+        for (int i = 0; i < COUNT; i++)
+            for (int j = 0; j < i; j++) {
+                const struct plan_array *a = &arrays[i], *b = &arrays[j];
+                bool together = a->first <= b->last && b->first <= a->last && a->size && b->size;
+                assert_false(together && a->offset < b->offset + b->size && b->offset < a->offset + a->size);
+            }
+        for (int step = 0; step < 64; step++)
+            peak = alive[step] > peak ? alive[step] : peak;
+        assert_in_range(total, peak, peak + peak / 2);
+    }
+}
+
+static void training_needs_little_more_than_backward_reads(void **state) {
+    (void)state;
+    struct graph *graph = graph_create();
+    tensor x = graph_input(graph, "planes", SHAPE(9, 9, 16));
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "layer%d", i);
+        x = conv_norm_tanh(graph, name, x, 16, 3);
+    }
+    graph_output(graph, "out", x);
+    assert_int_equal(graph_finish(graph, NULL), 0);
+    struct run *run;
+    assert_int_equal(run_create(graph, RUN_TRAINING, 64, 1, &run, NULL), 0);
+    struct run_memory memory = run_memory(run);
+    assert_in_range(memory.arena, memory.needed, memory.needed + memory.needed / 5);
+    assert_true(memory.unshared > 2 * memory.arena);
+    run_destroy(run);
+    graph_destroy(graph);
+}
+
+static void what_does_not_fit_is_refused_by_name_and_shapes(void **state) {
+    (void)state;
+    struct graph *graph = graph_create();
+    struct problem problem = {0};
+    tensor x = graph_input(graph, "planes", SHAPE(9, 9, 4));
+    tensor y =
+        graph_conv(graph, "down", x, &(struct conv_spec){.channels = 4, .kernel = {3, 3}, .stride = {2, 2}});
+    graph_output(graph, "out", graph_relu(graph, "relu", graph_add(graph, "sum", x, y)));
+    assert_int_equal(graph_finish(graph, &problem), TG_EINVALID);
+    assert_string_equal(problem.field, "sum");
+    assert_non_null(strstr(problem.detail, "9x9x4"));
+    assert_non_null(strstr(problem.detail, "4x4x4"));
+    graph_destroy(graph);
+}
+
+static void too_many_parameters_are_refused(void **state) {
+    (void)state;
+    struct graph *graph = graph_create();
+    struct problem problem = {0};
+    tensor x = graph_input(graph, "x", SHAPE(1 << 20));
+    graph_output(graph, "out", graph_linear(graph, "huge", x, 1 << 20, false));
+    assert_int_equal(graph_finish(graph, &problem), TG_EOUT_OF_RANGE);
+    assert_string_equal(problem.field, "huge");
+    graph_destroy(graph);
+}
+
+static void an_unknown_instruction_set_is_an_error_that_names_the_known(void **state) {
+    (void)state;
+    struct problem problem = {0};
+    assert_int_equal(isa_select("mmx", &problem), TG_EINVALID);
+    assert_string_equal(problem.field, "TENGEN_ISA");
+    assert_non_null(strstr(problem.detail, "baseline"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_equal_finite_differences),
+        cmocka_unit_test(a_batch_gives_what_its_samples_give_alone),
+        cmocka_unit_test(two_runs_with_one_seed_are_identical),
+        cmocka_unit_test(arrays_that_live_together_never_overlap),
+        cmocka_unit_test(training_needs_little_more_than_backward_reads),
+        cmocka_unit_test(what_does_not_fit_is_refused_by_name_and_shapes),
+        cmocka_unit_test(too_many_parameters_are_refused),
+        cmocka_unit_test(an_unknown_instruction_set_is_an_error_that_names_the_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,95 @@
+/* kernels.h - the inner loops, once for each instruction set.
+ *
+ * Everything that takes measurable time in a network ends in one of these functions. They are written with
+ * the compiler's vector extensions (kernels_impl.c), so that one source serves SSE2, AVX2, AVX-512 and NEON;
+ * only the vector's width and the register tile of the matrix product differ.
+ *
+ * Arrays are float32, row-major, channels innermost ("NHWC"): the channel loop is the vector loop everywhere,
+ * and a 1x1 convolution, a linear layer and the 25 or 36 products of a Winograd convolution are plain matrix
+ * products. No pointer needs alignment. No function allocates. Every function is re-entrant.
+ */
+#ifndef TENGEN_NN_KERNELS_H
+#define TENGEN_NN_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What happens to a product's rows before they are stored: C = act(A B [+ C] + bias + residual). */
+struct gemm_tail {
+    bool accumulate; /* add to what C holds */
+    bool relu;
+    const float *bias;     /* [n] or NULL */
+    const float *residual; /* [m][ldr] or NULL */
+    ptrdiff_t ldr;
+};
+
+/* A matrix in memory: element (row, column) is at data[row * row_stride + column * column_stride], so that a
+ * transpose is only an exchange of strides. */
+struct matrix {
+    const float *data;
+    ptrdiff_t row_stride, column_stride;
+};
+
+/* Winograd's minimal filtering F(m x m, 3 x 3) (Lavin & Gray 2015): the output is cut into tiles of m x m,
+ * each needs an input patch of t x t, t = m + 2, and becomes t*t independent products over the channels. */
+enum winograd_form { WINOGRAD_F3 = 3, WINOGRAD_F4 = 4 };
+
+struct kernels {
+    const char *name; /* "avx2" */
+    int lanes;        /* floats in a vector */
+    int panel;        /* columns of a packed panel of B; packed matrices are padded to whole panels */
+
+    /* Packs B (k x n) for gemm_packed. `packed` has room for k * ceil(n / panel) * panel floats. */
+    void (*pack)(ptrdiff_t k, ptrdiff_t n, struct matrix b, float *packed);
+    /* C (m x n, rows ldc apart) = A (m x k) times packed B, then the tail (NULL: plain store). */
+    void (*gemm_packed)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *packed, float *c,
+                        ptrdiff_t ldc, const struct gemm_tail *tail);
+
+    /* One image's tiles into the transformed input: planes[p][tile][channels], p = 0 .. t*t - 1, planes
+     * plane_stride apart. The image is x[height][width][channels]; outside of it is zero padding of 1. */
+    void (*winograd_input)(enum winograd_form form, int height, int width, int channels, const float *x,
+                           float *planes, ptrdiff_t plane_stride);
+    /* The products' planes back into one image y[height][width][channels], then bias, residual (same shape as
+     * y) and ReLU, each optional. */
+    void (*winograd_output)(enum winograd_form form, int height, int width, int channels, const float *planes,
+                            ptrdiff_t plane_stride, const float *bias, const float *residual, bool relu,
+                            float *y);
+    /* The adjoints of these two, for the backward pass: dplanes from dy, and dx (added) from dplanes. */
+    void (*winograd_output_adjoint)(enum winograd_form form, int height, int width, int channels,
+                                    const float *dy, float *dplanes, ptrdiff_t plane_stride);
+    void (*winograd_input_adjoint)(enum winograd_form form, int height, int width, int channels,
+                                   const float *dplanes, ptrdiff_t plane_stride, float *dx);
+
+    /* weights[3][3][pairs] (pairs = Cin * Cout) into planes[t*t][pairs], and the adjoint (added). */
+    void (*winograd_weights)(enum winograd_form form, size_t pairs, const float *weights, float *planes);
+    void (*winograd_weights_adjoint)(enum winograd_form form, size_t pairs, const float *dplanes,
+                                     float *dweights);
+
+    void (*add)(size_t n, const float *x, float *y);                             /* y += x */
+    void (*axpy)(size_t n, float a, const float *x, float *y);                   /* y += a x */
+    void (*scale)(size_t n, float a, float *y);                                  /* y *= a */
+    void (*relu)(size_t n, const float *x, float *y);                            /* y = max(x, 0) */
+    void (*relu_backward)(size_t n, const float *y, const float *dy, float *dx); /* dx += y > 0 ? dy : 0 */
+    /* y[r][c] = x[r][c] * scale[c] + shift[c], optionally ReLU: batch normalization's second half. */
+    void (*scale_shift)(size_t rows, int channels, const float *x, const float *scale, const float *shift,
+                        bool relu, float *y);
+    /* sum[c] += sum over rows of x[r][c]; and of x[r][c] * z[r][c]. */
+    void (*column_sums)(size_t rows, int channels, const float *x, float *sum);
+    void (*column_dots)(size_t rows, int channels, const float *x, const float *z, float *sum);
+    /* sum[c] += (x[r][c] + shift[c])^2 over the rows: a variance around -shift. */
+    void (*column_squares)(size_t rows, int channels, const float *x, const float *shift, float *sum);
+    /* y[r][c] += x[r][c] * a[c] + z[r][c] * b[c] + shift[c]: batch normalization's backward pass. */
+    void (*blend)(size_t rows, int channels, const float *x, const float *a, const float *z, const float *b,
+                  const float *shift, float *y);
+    float (*dot)(size_t n, const float *x, const float *y);
+};
+
+extern const struct kernels kernels_baseline;
+#if defined(TENGEN_HAVE_AVX2)
+extern const struct kernels kernels_avx2;
+#endif
+#if defined(TENGEN_HAVE_AVX512)
+extern const struct kernels kernels_avx512;
+#endif
+
+#endif

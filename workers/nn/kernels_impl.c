@@ -1,0 +1,568 @@
+/* kernels_impl.c - the kernels of kernels.h; compiled once for each instruction set.
+ *
+ * meson.build passes KERNELS_NAME (the table's suffix), KERNELS_VECTOR (bytes in a vector), KERNELS_ROWS and
+ * KERNELS_VECTORS (the register tile of the matrix product) beside the compiler's flags for the instruction
+ * set. Everything else is the same code: `vf` is a vector of floats in the compiler's own extension, and gcc
+ * and clang turn `acc += a * b` into fused multiply-adds with an embedded broadcast.
+ *
+ * The matrix product. B is packed into panels of PANEL columns, so that the inner loop reads one contiguous
+ * line of it; A is read in place, one broadcast an element:
+ *
+ *        k ->                 PANEL
+ *      +--------+           +------+
+ *      | a a a  | ROWS   x  | b b  |  k      the ROWS x VECTORS tile of C stays in registers
+ *      +--------+           | b b  |  |      for the whole of K
+ *                           +------+  v
+ *
+ * For the depths of our networks (K up to a few hundred) a panel of B fits the first-level cache, so no
+ * blocking over K is needed for speed; larger K is cut into blocks of DEPTH that accumulate into C.
+ *
+ * Winograd. All six transforms (input, output, weights, and the adjoint of each) are one function, y = M x
+ * M^T for a small constant matrix M or its transpose, unrolled by the compiler over constant coefficients.
+ */
+#include <string.h>
+#include "workers/nn/kernels.h"
+
+#define GLUE2(a, b) a##b
+#define GLUE(a, b)  GLUE2(a, b)
+
+typedef float vf __attribute__((vector_size(KERNELS_VECTOR), aligned(4), may_alias));
+typedef int mask __attribute__((vector_size(KERNELS_VECTOR), aligned(4), may_alias));
+
+enum {
+    LANES = KERNELS_VECTOR / 4,
+    ROWS = KERNELS_ROWS,
+    VECTORS = KERNELS_VECTORS,
+    PANEL = LANES * VECTORS,
+    DEPTH = 1024,
+};
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vf load(const float *from, int n) {
+    if (n == LANES)
+        return *(const vf *)from;
+    vf value = {0};
+    memcpy(&value, from, (size_t)n * sizeof(float));
+    return value;
+}
+
+INLINE void store(float *to, vf value, int n) {
+    if (n == LANES)
+        *(vf *)to = value;
+    else
+        memcpy(to, &value, (size_t)n * sizeof(float));
+}
+
+/* `value` where `gate` is above zero, else 0. (A comparison of vectors is a mask of all ones or none.) */
+INLINE vf pass_positive(vf gate, vf value) {
+    return (vf)((mask)value & (mask)(gate > 0));
+}
+
+INLINE vf positive(vf value) {
+    return pass_positive(value, value);
+}
+
+/* ---- matrix product ---- */
+
+static void pack(ptrdiff_t k, ptrdiff_t n, struct matrix b, float *packed) {
+    for (ptrdiff_t column = 0; column < n; column += PANEL) {
+        ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
+        for (ptrdiff_t row = 0; row < k; row++, packed += PANEL) {
+            const float *from = b.data + row * b.row_stride + column * b.column_stride;
+            if (b.column_stride == 1)
+                memcpy(packed, from, (size_t)width * sizeof(float));
+            else
+                for (ptrdiff_t i = 0; i < width; i++)
+                    packed[i] = from[i * b.column_stride];
+            memset(packed + width, 0, (size_t)(PANEL - width) * sizeof(float));
+        }
+    }
+}
+
+/* One block of C: `rows` (a constant where it is inlined) by `width` columns. */
+INLINE void block_store(int rows, ptrdiff_t width, vf (*sums)[VECTORS], float *c, ptrdiff_t ldc,
+                        const struct gemm_tail *tail) {
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < VECTORS; j++) {
+            ptrdiff_t left = width - j * LANES;
+            if (left <= 0)
+                break;
+            int n = left < LANES ? (int)left : LANES;
+            float *to = c + i * ldc + j * LANES;
+            vf value = sums[i][j];
+            if (tail) {
+                if (tail->accumulate)
+                    value += load(to, n);
+                if (tail->bias)
+                    value += load(tail->bias + j * LANES, n);
+                if (tail->residual)
+                    value += load(tail->residual + i * tail->ldr + j * LANES, n);
+                if (tail->relu)
+                    value = positive(value);
+            }
+            store(to, value, n);
+        }
+}
+
+INLINE void block(int rows, ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel, float *c,
+                  ptrdiff_t ldc, const struct gemm_tail *tail) {
+    vf sums[ROWS][VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < VECTORS; j++)
+            sums[i][j] = (vf){0};
+    const float *at = a.data;
+    for (ptrdiff_t depth = 0; depth < k; depth++, panel += PANEL, at += a.column_stride) {
+        vf b[VECTORS];
+        for (int j = 0; j < VECTORS; j++)
+            b[j] = *(const vf *)(panel + j * LANES);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < VECTORS; j++)
+                sums[i][j] += at[i * a.row_stride] * b[j];
+    }
+    block_store(rows, width, sums, c, ldc, tail);
+}
+
+/* The last rows of C, when fewer than ROWS are left: one body for each count, so that sums stay in registers.
+ */
+static void block_rest(int rows, ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel, float *c,
+                       ptrdiff_t ldc, const struct gemm_tail *tail) {
+    switch (rows) {
+#define REST(count)                                                                                          \
+    case count:                                                                                              \
+        if (count < ROWS)                                                                                    \
+            block(count < ROWS ? count : 1, k, width, a, panel, c, ldc, tail);                               \
+        return;
+        REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11)
+#undef REST
+    }
+}
+
+static void block_full(ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel, float *c,
+                       ptrdiff_t ldc, const struct gemm_tail *tail) {
+    block(ROWS, k, width, a, panel, c, ldc, tail);
+}
+
+/* One panel of B against all rows of A, over one stretch of K. */
+static void panel_product(ptrdiff_t m, ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel,
+                          float *c, ptrdiff_t ldc, const struct gemm_tail *tail) {
+    struct gemm_tail at = tail ? *tail : (struct gemm_tail){0};
+    for (ptrdiff_t row = 0; row < m; row += ROWS) {
+        struct matrix rows = a;
+        rows.data += row * a.row_stride;
+        if (tail && tail->residual)
+            at.residual = tail->residual + row * tail->ldr;
+        if (m - row >= ROWS)
+            block_full(k, width, rows, panel, c + row * ldc, ldc, tail ? &at : NULL);
+        else
+            block_rest((int)(m - row), k, width, rows, panel, c + row * ldc, ldc, tail ? &at : NULL);
+    }
+}
+
+static void gemm_packed(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *packed, float *c,
+                        ptrdiff_t ldc, const struct gemm_tail *tail) {
+    for (ptrdiff_t depth = 0; depth < k || depth == 0; depth += DEPTH) {
+        ptrdiff_t length = k - depth < DEPTH ? k - depth : DEPTH;
+        bool first = depth == 0, last = depth + length >= k;
+        struct matrix part = a;
+        part.data += depth * a.column_stride;
+        for (ptrdiff_t column = 0; column < n; column += PANEL) {
+            /* Only the last stretch of K applies bias, residual and ReLU; the later ones add to the earlier.
+             */
+            struct gemm_tail at = last && tail ? *tail : (struct gemm_tail){0};
+            at.accumulate = !first || (tail && tail->accumulate);
+            if (at.bias)
+                at.bias += column;
+            if (at.residual)
+                at.residual += column;
+            bool plain = !at.accumulate && !at.bias && !at.residual && !at.relu;
+            ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
+            panel_product(m, length, width, part, packed + column * k + depth * PANEL, c + column, ldc,
+                          plain ? NULL : &at);
+        }
+    }
+}
+
+/* ---- Winograd ---- */
+
+/* Interpolation points 0, 1, -1, 2, infinity for F(3,3); 0, 1, -1, 2, -2, infinity for F(4,3). y = A^T [(G g)
+ * (B^T d)]. */
+/* clang-format off */
+static const float f3_input[25] = {
+    2, -1, -2, 1, 0,
+    0, -2, -1, 1, 0,
+    0,  2, -3, 1, 0,
+    0, -1,  0, 1, 0,
+    0,  2, -1, -2, 1};
+static const float f3_output[15] = {
+    1, 1,  1, 1, 0,
+    0, 1, -1, 2, 0,
+    0, 1,  1, 4, 1};
+static const float f3_weights[15] = {
+     1.f / 2,  0,        0,
+    -1.f / 2, -1.f / 2, -1.f / 2,
+    -1.f / 6,  1.f / 6, -1.f / 6,
+     1.f / 6,  1.f / 3,  2.f / 3,
+     0,        0,        1};
+static const float f4_input[36] = {
+    4,  0, -5,  0, 1, 0,
+    0, -4, -4,  1, 1, 0,
+    0,  4, -4, -1, 1, 0,
+    0, -2, -1,  2, 1, 0,
+    0,  2, -1, -2, 1, 0,
+    0,  4,  0, -5, 0, 1};
+static const float f4_output[24] = {
+    1, 1,  1, 1,  1, 0,
+    0, 1, -1, 2, -2, 0,
+    0, 1,  1, 4,  4, 0,
+    0, 1, -1, 8, -8, 1};
+static const float f4_weights[18] = {
+     1.f / 4,   0,         0,
+    -1.f / 6,  -1.f / 6,  -1.f / 6,
+    -1.f / 6,   1.f / 6,  -1.f / 6,
+     1.f / 24,  1.f / 12,  1.f / 6,
+     1.f / 24, -1.f / 12,  1.f / 6,
+     0,         0,         1};
+/* clang-format on */
+
+/* y (out x out) = M x M^T with x (in x in). M is out x in, or, transposed, given as its in x out original. */
+INLINE void transform(int out, int in, const float *matrix, bool transposed, const vf *x, vf *y) {
+    vf half[36];
+#pragma GCC unroll 6
+    for (int o = 0; o < out; o++)
+#pragma GCC unroll 6
+        for (int column = 0; column < in; column++) {
+            vf sum = {0};
+#pragma GCC unroll 6
+            for (int i = 0; i < in; i++) {
+                float factor = transposed ? matrix[i * out + o] : matrix[o * in + i];
+                if (factor != 0)
+                    sum += factor * x[i * in + column];
+            }
+            half[o * in + column] = sum;
+        }
+#pragma GCC unroll 6
+    for (int row = 0; row < out; row++)
+#pragma GCC unroll 6
+        for (int o = 0; o < out; o++) {
+            vf sum = {0};
+#pragma GCC unroll 6
+            for (int i = 0; i < in; i++) {
+                float factor = transposed ? matrix[i * out + o] : matrix[o * in + i];
+                if (factor != 0)
+                    sum += factor * half[row * in + i];
+            }
+            y[row * out + o] = sum;
+        }
+}
+
+/* Where a tile lies: `size` points a side from (top, left) of an image, of which some may be outside. */
+struct patch {
+    int top, left, size, height, width, channels;
+};
+
+INLINE void patch_load(struct patch p, const float *x, int n, vf *out) {
+    for (int i = 0; i < p.size; i++)
+        for (int j = 0; j < p.size; j++) {
+            int row = p.top + i, column = p.left + j;
+            bool inside = row >= 0 && row < p.height && column >= 0 && column < p.width;
+            out[i * p.size + j] =
+                inside ? load(x + ((ptrdiff_t)row * p.width + column) * p.channels, n) : (vf){0};
+        }
+}
+
+INLINE void planes_load(int count, const float *planes, ptrdiff_t stride, int n, vf *out) {
+    for (int i = 0; i < count; i++)
+        out[i] = load(planes + i * stride, n);
+}
+
+INLINE void planes_store(int count, float *planes, ptrdiff_t stride, int n, const vf *values) {
+    for (int i = 0; i < count; i++)
+        store(planes + i * stride, values[i], n);
+}
+
+/* Runs BODY for every tile and vector of channels, with: `p` (the tile's place), `n` (lanes in use), `c`
+ * (first channel), `at` (offset of the tile's channels within a plane). */
+#define FOR_TILES(M, FIRST, SIZE, BODY)                                                                      \
+    do {                                                                                                     \
+        ptrdiff_t tile_ = 0;                                                                                 \
+        for (int row_ = 0; row_ < height; row_ += (M))                                                       \
+            for (int column_ = 0; column_ < width; column_ += (M), tile_++) {                                \
+                struct patch p = {row_ + (FIRST), column_ + (FIRST), (SIZE), height, width, channels};       \
+                int c = 0;                                                                                   \
+                for (; c + LANES <= channels; c += LANES) {                                                  \
+                    ptrdiff_t at = tile_ * channels + c;                                                     \
+                    BODY(p, LANES, c, at);                                                                   \
+                }                                                                                            \
+                if (c < channels) {                                                                          \
+                    ptrdiff_t at = tile_ * channels + c;                                                     \
+                    BODY(p, channels - c, c, at);                                                            \
+                }                                                                                            \
+            }                                                                                                \
+    } while (0)
+
+INLINE void input_tile(int m, const float *matrix, struct patch p, int n, const float *x, float *planes,
+                       ptrdiff_t stride) {
+    vf patch[36], out[36];
+    patch_load(p, x, n, patch);
+    transform(m + 2, m + 2, matrix, false, patch, out);
+    planes_store((m + 2) * (m + 2), planes, stride, n, out);
+}
+
+static void winograd_input(enum winograd_form form, int height, int width, int channels, const float *x,
+                           float *planes, ptrdiff_t plane_stride) {
+#define BODY3(p, n, c, at) input_tile(3, f3_input, p, n, x + (c), planes + (at), plane_stride)
+#define BODY4(p, n, c, at) input_tile(4, f4_input, p, n, x + (c), planes + (at), plane_stride)
+    if (form == WINOGRAD_F3)
+        FOR_TILES(3, -1, 5, BODY3);
+    else
+        FOR_TILES(4, -1, 6, BODY4);
+#undef BODY3
+#undef BODY4
+}
+
+struct output_tail {
+    const float *bias, *residual;
+    bool relu;
+};
+
+INLINE void output_tile(int m, const float *matrix, struct patch p, int n, int c, const float *planes,
+                        ptrdiff_t stride, struct output_tail tail, float *y) {
+    vf in[36], out[16];
+    planes_load((m + 2) * (m + 2), planes, stride, n, in);
+    transform(m, m + 2, matrix, false, in, out);
+    vf bias = tail.bias ? load(tail.bias + c, n) : (vf){0};
+    for (int i = 0; i < m && p.top + i < p.height; i++)
+        for (int j = 0; j < m && p.left + j < p.width; j++) {
+            ptrdiff_t to = ((ptrdiff_t)(p.top + i) * p.width + p.left + j) * p.channels + c;
+            vf value = out[i * m + j] + bias;
+            if (tail.residual)
+                value += load(tail.residual + to, n);
+            if (tail.relu)
+                value = positive(value);
+            store(y + to, value, n);
+        }
+}
+
+static void winograd_output(enum winograd_form form, int height, int width, int channels, const float *planes,
+                            ptrdiff_t plane_stride, const float *bias, const float *residual, bool relu,
+                            float *y) {
+    struct output_tail tail = {bias, residual, relu};
+#define BODY3(p, n, c, at) output_tile(3, f3_output, p, n, c, planes + (at), plane_stride, tail, y)
+#define BODY4(p, n, c, at) output_tile(4, f4_output, p, n, c, planes + (at), plane_stride, tail, y)
+    if (form == WINOGRAD_F3)
+        FOR_TILES(3, 0, 3, BODY3);
+    else
+        FOR_TILES(4, 0, 4, BODY4);
+#undef BODY3
+#undef BODY4
+}
+
+INLINE void output_adjoint_tile(int m, const float *matrix, struct patch p, int n, const float *dy,
+                                float *dplanes, ptrdiff_t stride) {
+    vf patch[16], out[36];
+    patch_load(p, dy, n, patch);
+    transform(m + 2, m, matrix, true, patch, out);
+    planes_store((m + 2) * (m + 2), dplanes, stride, n, out);
+}
+
+static void winograd_output_adjoint(enum winograd_form form, int height, int width, int channels,
+                                    const float *dy, float *dplanes, ptrdiff_t plane_stride) {
+#define BODY3(p, n, c, at) output_adjoint_tile(3, f3_output, p, n, dy + (c), dplanes + (at), plane_stride)
+#define BODY4(p, n, c, at) output_adjoint_tile(4, f4_output, p, n, dy + (c), dplanes + (at), plane_stride)
+    if (form == WINOGRAD_F3)
+        FOR_TILES(3, 0, 3, BODY3);
+    else
+        FOR_TILES(4, 0, 4, BODY4);
+#undef BODY3
+#undef BODY4
+}
+
+INLINE void input_adjoint_tile(int m, const float *matrix, struct patch p, int n, const float *dplanes,
+                               ptrdiff_t stride, float *dx) {
+    vf in[36], out[36];
+    planes_load((m + 2) * (m + 2), dplanes, stride, n, in);
+    transform(m + 2, m + 2, matrix, true, in, out);
+    for (int i = 0; i < p.size; i++)
+        for (int j = 0; j < p.size; j++) {
+            int row = p.top + i, column = p.left + j;
+            if (row < 0 || row >= p.height || column < 0 || column >= p.width)
+                continue;
+            float *to = dx + ((ptrdiff_t)row * p.width + column) * p.channels;
+            store(to, load(to, n) + out[i * p.size + j], n);
+        }
+}
+
+static void winograd_input_adjoint(enum winograd_form form, int height, int width, int channels,
+                                   const float *dplanes, ptrdiff_t plane_stride, float *dx) {
+#define BODY3(p, n, c, at) input_adjoint_tile(3, f3_input, p, n, dplanes + (at), plane_stride, dx + (c))
+#define BODY4(p, n, c, at) input_adjoint_tile(4, f4_input, p, n, dplanes + (at), plane_stride, dx + (c))
+    if (form == WINOGRAD_F3)
+        FOR_TILES(3, -1, 5, BODY3);
+    else
+        FOR_TILES(4, -1, 6, BODY4);
+#undef BODY3
+#undef BODY4
+}
+
+/* Runs `expression` on all of `count` floats, a vector at a time; `i` is the offset and `n` the lanes in use.
+ */
+#define FOR_VECTORS(count, ...)                                                                              \
+    do {                                                                                                     \
+        size_t i = 0;                                                                                        \
+        for (; i + LANES <= (count); i += LANES) {                                                           \
+            const int n = LANES;                                                                             \
+            __VA_ARGS__;                                                                                     \
+        }                                                                                                    \
+        if (i < (count)) {                                                                                   \
+            const int n = (int)((count)-i);                                                                  \
+            __VA_ARGS__;                                                                                     \
+        }                                                                                                    \
+    } while (0)
+
+/* The weights are tiles too: 3x3 taps whose "channels" are all of the Cin x Cout pairs. */
+INLINE void weights_vector(int m, const float *matrix, size_t pairs, size_t i, int n, const float *weights,
+                           float *planes) {
+    vf taps[9], out[36];
+    planes_load(9, weights + i, (ptrdiff_t)pairs, n, taps);
+    transform(m + 2, 3, matrix, false, taps, out);
+    planes_store((m + 2) * (m + 2), planes + i, (ptrdiff_t)pairs, n, out);
+}
+
+static void winograd_weights(enum winograd_form form, size_t pairs, const float *weights, float *planes) {
+    if (form == WINOGRAD_F3)
+        FOR_VECTORS(pairs, weights_vector(3, f3_weights, pairs, i, n, weights, planes));
+    else
+        FOR_VECTORS(pairs, weights_vector(4, f4_weights, pairs, i, n, weights, planes));
+}
+
+INLINE void weights_adjoint_vector(int m, const float *matrix, size_t pairs, size_t i, int n,
+                                   const float *dplanes, float *dweights) {
+    vf in[36], out[9];
+    planes_load((m + 2) * (m + 2), dplanes + i, (ptrdiff_t)pairs, n, in);
+    transform(3, m + 2, matrix, true, in, out);
+    for (int tap = 0; tap < 9; tap++) {
+        float *to = dweights + (size_t)tap * pairs + i;
+        store(to, load(to, n) + out[tap], n);
+    }
+}
+
+static void winograd_weights_adjoint(enum winograd_form form, size_t pairs, const float *dplanes,
+                                     float *dweights) {
+    if (form == WINOGRAD_F3)
+        FOR_VECTORS(pairs, weights_adjoint_vector(3, f3_weights, pairs, i, n, dplanes, dweights));
+    else
+        FOR_VECTORS(pairs, weights_adjoint_vector(4, f4_weights, pairs, i, n, dplanes, dweights));
+}
+
+/* ---- elementwise and reductions ---- */
+
+static void add(size_t count, const float *x, float *y) {
+    FOR_VECTORS(count, store(y + i, load(y + i, n) + load(x + i, n), n));
+}
+
+static void axpy(size_t count, float a, const float *x, float *y) {
+    FOR_VECTORS(count, store(y + i, load(y + i, n) + a * load(x + i, n), n));
+}
+
+static void scale(size_t count, float a, float *y) {
+    FOR_VECTORS(count, store(y + i, a * load(y + i, n), n));
+}
+
+static void relu(size_t count, const float *x, float *y) {
+    FOR_VECTORS(count, store(y + i, positive(load(x + i, n)), n));
+}
+
+static void relu_backward(size_t count, const float *y, const float *dy, float *dx) {
+    FOR_VECTORS(count, {
+        vf passed = pass_positive(load(y + i, n), load(dy + i, n));
+        store(dx + i, load(dx + i, n) + passed, n);
+    });
+}
+
+static void scale_shift(size_t rows, int channels, const float *x, const float *factor, const float *shift,
+                        bool rectify, float *y) {
+    for (size_t row = 0; row < rows; row++, x += channels, y += channels)
+        FOR_VECTORS((size_t)channels, {
+            vf value = load(x + i, n) * load(factor + i, n) + load(shift + i, n);
+            store(y + i, rectify ? positive(value) : value, n);
+        });
+}
+
+/* Columns by the vector, rows inside, so that the sums stay in registers. */
+static void column_sums(size_t rows, int channels, const float *x, float *sum) {
+    FOR_VECTORS((size_t)channels, {
+        vf total = {0};
+        for (size_t row = 0; row < rows; row++)
+            total += load(x + row * (size_t)channels + i, n);
+        store(sum + i, load(sum + i, n) + total, n);
+    });
+}
+
+static void column_dots(size_t rows, int channels, const float *x, const float *z, float *sum) {
+    FOR_VECTORS((size_t)channels, {
+        vf total = {0};
+        for (size_t row = 0; row < rows; row++) {
+            size_t at = row * (size_t)channels + i;
+            total += load(x + at, n) * load(z + at, n);
+        }
+        store(sum + i, load(sum + i, n) + total, n);
+    });
+}
+
+static void column_squares(size_t rows, int channels, const float *x, const float *shift, float *sum) {
+    FOR_VECTORS((size_t)channels, {
+        vf total = {0}, by = load(shift + i, n);
+        for (size_t row = 0; row < rows; row++) {
+            vf value = load(x + row * (size_t)channels + i, n) + by;
+            total += value * value;
+        }
+        store(sum + i, load(sum + i, n) + total, n);
+    });
+}
+
+static void blend(size_t rows, int channels, const float *x, const float *a, const float *z, const float *b,
+                  const float *shift, float *y) {
+    for (size_t row = 0; row < rows; row++, x += channels, z += channels, y += channels)
+        FOR_VECTORS((size_t)channels, {
+            vf value = load(x + i, n) * load(a + i, n) + load(z + i, n) * load(b + i, n) + load(shift + i, n);
+            store(y + i, load(y + i, n) + value, n);
+        });
+}
+
+static float dot(size_t count, const float *x, const float *y) {
+    vf total = {0};
+    FOR_VECTORS(count, total += load(x + i, n) * load(y + i, n));
+    float sum = 0;
+    for (int lane = 0; lane < LANES; lane++)
+        sum += total[lane];
+    return sum;
+}
+
+#define TEXT2(name) #name
+#define TEXT(name)  TEXT2(name)
+
+const struct kernels GLUE(kernels_, KERNELS_NAME) = {
+    .name = TEXT(KERNELS_NAME),
+    .lanes = LANES,
+    .panel = PANEL,
+    .pack = pack,
+    .gemm_packed = gemm_packed,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .winograd_output_adjoint = winograd_output_adjoint,
+    .winograd_input_adjoint = winograd_input_adjoint,
+    .winograd_weights = winograd_weights,
+    .winograd_weights_adjoint = winograd_weights_adjoint,
+    .add = add,
+    .axpy = axpy,
+    .scale = scale,
+    .relu = relu,
+    .relu_backward = relu_backward,
+    .scale_shift = scale_shift,
+    .column_sums = column_sums,
+    .column_dots = column_dots,
+    .column_squares = column_squares,
+    .blend = blend,
+    .dot = dot,
+};

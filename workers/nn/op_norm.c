@@ -1,0 +1,108 @@
+/* op_norm.c - batch normalization (Ioffe & Szegedy 2015).
+ *
+ * Training: y = gamma (x - mean) / sqrt(var + eps) + beta over the rows (samples and points) of each channel;
+ * the running averages move towards mean and unbiased variance. Inference: the running averages instead.
+ * Backward, with xhat = (x - mean) * inv and N rows, per channel:
+ *     dbeta = sum dy,  dgamma = sum dy xhat,  dx = gamma inv (dy - dbeta / N - xhat dgamma / N)
+ * which is one scale and shift of dy and x, so that one pass over the rows writes it. */
+#include <math.h>
+#include <string.h>
+#include "workers/nn/isa.h"
+#include "workers/nn/op.h"
+
+static const float EPSILON = 1e-5f, MOMENTUM = 0.1f;
+
+enum { GAMMA, BETA, RUNNING_MEAN, RUNNING_VARIANCE };
+
+/* saved: mean, then 1 / sqrt(variance + eps) */
+static size_t saved(const struct node *node, int batch) {
+    (void)batch;
+    return 2 * (size_t)shape_channels(node->shape);
+}
+
+static size_t scratch(const struct node *node, int batch) {
+    (void)batch;
+    return 4 * (size_t)shape_channels(node->shape);
+}
+
+/* Mean and variance of each channel, the variance around the mean (two passes: the textbook's sum of squares
+ * loses everything when the mean is large). */
+static void moments(const struct op_call *c, size_t rows, int channels, float *mean, float *variance,
+                    float *work) {
+    const struct kernels *k = kernels_get();
+    memset(mean, 0, (size_t)channels * sizeof(float));
+    memset(variance, 0, (size_t)channels * sizeof(float));
+    k->column_sums(rows, channels, c->in[0], mean);
+    k->scale((size_t)channels, 1 / (float)rows, mean);
+    for (int i = 0; i < channels; i++)
+        work[i] = -mean[i];
+    k->column_squares(rows, channels, c->in[0], work, variance);
+    k->scale((size_t)channels, 1 / (float)rows, variance);
+}
+
+static void forward(const struct op_call *c) {
+    int channels = shape_channels(c->node->shape);
+    size_t rows = node_rows(c->node, c->batch);
+    float *mean = c->saved, *inverse = c->saved + channels;
+    float *factor = c->scratch, *shift = factor + channels, *variance = shift + channels;
+    if (c->training) {
+        moments(c, rows, channels, mean, variance, factor);
+        float unbiased = rows > 1 ? (float)rows / (float)(rows - 1) : 1;
+        for (int i = 0; i < channels; i++) {
+            c->param[RUNNING_MEAN][i] += MOMENTUM * (mean[i] - c->param[RUNNING_MEAN][i]);
+            c->param[RUNNING_VARIANCE][i] +=
+                MOMENTUM * (unbiased * variance[i] - c->param[RUNNING_VARIANCE][i]);
+        }
+    } else {
+        mean = c->param[RUNNING_MEAN];
+        variance = c->param[RUNNING_VARIANCE];
+        inverse = c->scratch + 3 * channels; /* `saved` is there in training only */
+    }
+    for (int i = 0; i < channels; i++) {
+        inverse[i] = 1 / sqrtf(variance[i] + EPSILON);
+        factor[i] = c->param[GAMMA][i] * inverse[i];
+        shift[i] = c->param[BETA][i] - mean[i] * factor[i];
+    }
+    kernels_get()->scale_shift(rows, channels, c->in[0], factor, shift, false, c->out);
+}
+
+static void backward(const struct op_call *c) {
+    const struct kernels *k = kernels_get();
+    int channels = shape_channels(c->node->shape);
+    size_t rows = node_rows(c->node, c->batch);
+    const float *mean = c->saved, *inverse = c->saved + channels;
+    float *sum = c->scratch, *dots = sum + channels, *of_x = dots + channels, *shift = of_x + channels;
+    memset(sum, 0, 2 * (size_t)channels * sizeof(float));
+    k->column_sums(rows, channels, c->dout, sum);
+    k->column_dots(rows, channels, c->dout, c->in[0], dots);
+    for (int i = 0; i < channels; i++) {
+        float dgamma = (dots[i] - mean[i] * sum[i]) * inverse[i];
+        float gamma_inverse = c->param[GAMMA][i] * inverse[i];
+        c->dparam[BETA][i] += sum[i];
+        c->dparam[GAMMA][i] += dgamma;
+        of_x[i] = -gamma_inverse * inverse[i] * dgamma / (float)rows;
+        shift[i] = -gamma_inverse * sum[i] / (float)rows - of_x[i] * mean[i];
+        sum[i] = gamma_inverse; /* the factor of dy */
+    }
+    if (c->din[0])
+        k->blend(rows, channels, c->dout, sum, c->in[0], of_x, shift, c->din[0]);
+}
+
+static const struct op batch_norm_op = {.name = "batch_norm",
+                                        .backward_reads_input = true,
+                                        .saved = saved,
+                                        .forward_scratch = scratch,
+                                        .backward_scratch = scratch,
+                                        .forward = forward,
+                                        .backward = backward};
+
+tensor graph_batch_norm(struct graph *graph, const char *name, tensor x) {
+    if (x == NO_TENSOR || !graph_node(graph, name, &batch_norm_op, 1, &x))
+        return NO_TENSOR;
+    struct shape each = SHAPE(shape_channels(graph->nodes[graph->node_count - 1].shape));
+    graph_param(graph, "weight", each, INIT_ONE, 0, 0);
+    graph_param(graph, "bias", each, INIT_ZERO, 0, 0);
+    graph_state(graph, "running_mean", each, INIT_ZERO);
+    graph_state(graph, "running_var", each, INIT_ONE);
+    return graph_newest(graph);
+}

@@ -1,0 +1,293 @@
+/* run.c - see run.h.
+ *
+ * The arrays of a run, per node i: its result, the gradient of its result, `saved`, and scratch forward and
+ * backward. An alias (in-place operator) has no array of its own: the array of its input's result lives on
+ * instead.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "workers/nn/op.h"
+#include "workers/nn/plan.h"
+#include "workers/nn/run.h"
+
+enum array_kind { RESULT, GRADIENT, SAVED, FORWARD_SCRATCH, BACKWARD_SCRATCH, ARRAY_KINDS };
+#define ARENA_FLOATS_MAX ((size_t)16 << 30)
+
+struct run {
+    const struct graph *graph;
+    enum run_mode mode;
+    int batch_max, batch;
+    float *arena;
+    size_t arena_floats;
+    struct plan_array *arrays; /* [node][ARRAY_KINDS] */
+    int *owner;                /* [node]: the node whose RESULT array holds this node's result */
+    bool *wanted;              /* [node]: a gradient is needed: a parameter is at or before it */
+    struct run_memory memory;
+    struct rng rng;
+};
+
+static struct plan_array *array_of(const struct run *run, int node, enum array_kind kind) {
+    return &run->arrays[node * ARRAY_KINDS + (int)kind];
+}
+
+static float *memory_of(const struct run *run, int node, enum array_kind kind) {
+    const struct plan_array *array = array_of(run, node, kind);
+    return array->size ? run->arena + array->offset : NULL;
+}
+
+static float *result_of(const struct run *run, int node) {
+    return memory_of(run, run->owner[node], RESULT);
+}
+
+/* ---- lifetimes ---- */
+
+static void keep_until(const struct run *run, int node, enum array_kind kind, int step) {
+    struct plan_array *array = array_of(run, node, kind);
+    if (array->last < step)
+        array->last = step;
+}
+
+static int backward_step(const struct run *run, int node) {
+    return 2 * run->graph->node_count - node;
+}
+
+static bool is_output(const struct graph *graph, int node) {
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph->outputs[i].from == node)
+            return true;
+    return false;
+}
+
+static void find_wanted(struct run *run) {
+    for (int i = 0; i < run->graph->node_count; i++) {
+        const struct node *node = &run->graph->nodes[i];
+        run->wanted[i] = node->param_count > 0;
+        for (int j = 0; j < node->input_count; j++)
+            run->wanted[i] |= run->wanted[node->in[j]];
+    }
+}
+
+/* How long each result is read. Steps of an alias count for its owner once owners are known. */
+static void result_lifetimes(struct run *run) {
+    const struct graph *graph = run->graph;
+    bool training = run->mode == RUN_TRAINING;
+    for (int i = 0; i < graph->node_count; i++) {
+        const struct node *node = &graph->nodes[i];
+        struct plan_array *result = array_of(run, i, RESULT);
+        *result = (struct plan_array){
+            .size = (size_t)run->batch_max * shape_elements(node->shape), .first = i, .last = i};
+        if (!node->op)
+            result->first = 0; /* inputs are written before the first step */
+        if (is_output(graph, i))
+            keep_until(run, i, RESULT, graph->node_count);
+        if (training && node->op && node->op->backward_reads_output && run->wanted[i])
+            keep_until(run, i, RESULT, backward_step(run, i));
+        for (int j = 0; j < node->input_count; j++) {
+            keep_until(run, node->in[j], RESULT, i);
+            if (training && node->op->backward_reads_input && run->wanted[i])
+                keep_until(run, node->in[j], RESULT, backward_step(run, i));
+        }
+    }
+}
+
+/* An in-place operator takes over its first input's array when nobody reads that after it. */
+static void find_owners(struct run *run) {
+    for (int i = 0; i < run->graph->node_count; i++) {
+        const struct node *node = &run->graph->nodes[i];
+        run->owner[i] = i;
+        if (!node->op || !node->op->in_place)
+            continue;
+        int from = run->owner[node->in[0]];
+        bool twice = node->input_count > 1 && run->owner[node->in[1]] == from;
+        if (array_of(run, from, RESULT)->last > i || twice || is_output(run->graph, node->in[0]))
+            continue;
+        run->owner[i] = from;
+        keep_until(run, from, RESULT, array_of(run, i, RESULT)->last);
+        array_of(run, i, RESULT)->size = 0;
+    }
+}
+
+/* A gradient lives from the backward step of its result's last reader (or from the outputs) to its own. */
+static void gradient_lifetimes(struct run *run) {
+    const struct graph *graph = run->graph;
+    for (int i = 0; i < graph->node_count; i++)
+        *array_of(run, i, GRADIENT) =
+            (struct plan_array){.first = backward_step(run, i), .last = backward_step(run, i)};
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].input_count; j++) {
+            struct plan_array *gradient = array_of(run, graph->nodes[i].in[j], GRADIENT);
+            if (run->wanted[i] && gradient->first > backward_step(run, i))
+                gradient->first = backward_step(run, i);
+        }
+    for (int i = 0; i < graph->node_count; i++) {
+        struct plan_array *gradient = array_of(run, i, GRADIENT);
+        if (is_output(graph, i))
+            gradient->first = graph->node_count;
+        if (run->wanted[i])
+            gradient->size = (size_t)run->batch_max * shape_elements(graph->nodes[i].shape);
+    }
+}
+
+static size_t floats(size_t (*of)(const struct node *, int), const struct node *node, int batch) {
+    return of ? of(node, batch) : 0;
+}
+
+static void work_lifetimes(struct run *run) {
+    bool training = run->mode == RUN_TRAINING;
+    for (int i = 0; i < run->graph->node_count; i++) {
+        const struct node *node = &run->graph->nodes[i];
+        if (!node->op)
+            continue;
+        int back = backward_step(run, i);
+        *array_of(run, i, FORWARD_SCRATCH) =
+            (struct plan_array){floats(node->op->forward_scratch, node, run->batch_max), i, i, 0};
+        if (!training)
+            continue;
+        *array_of(run, i, SAVED) =
+            (struct plan_array){floats(node->op->saved, node, run->batch_max), i, back, 0};
+        *array_of(run, i, BACKWARD_SCRATCH) = (struct plan_array){
+            run->wanted[i] ? floats(node->op->backward_scratch, node, run->batch_max) : 0, back, back, 0};
+    }
+}
+
+/* What must be there when the backward pass begins. */
+static void count_memory(struct run *run) {
+    int count = run->graph->node_count * ARRAY_KINDS;
+    run->memory.arena = run->arena_floats * sizeof(float);
+    for (int i = 0; i < count; i++) {
+        run->memory.unshared += run->arrays[i].size * sizeof(float);
+        if (run->arrays[i].first <= run->graph->node_count && run->arrays[i].last > run->graph->node_count)
+            run->memory.needed += run->arrays[i].size * sizeof(float);
+    }
+}
+
+int run_create(const struct graph *graph, enum run_mode mode, int batch_max, uint64_t seed, struct run **out,
+               struct problem *problem) {
+    TG_ASSERT(graph->finished && batch_max > 0);
+    size_t nodes = (size_t)graph->node_count;
+    struct run *run = calloc(1, sizeof *run);
+    *out = run;
+    if (!run)
+        return problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a run");
+    *run = (struct run){.graph = graph, .mode = mode, .batch_max = batch_max};
+    rng_seed(&run->rng, seed);
+    run->arrays = calloc(nodes * ARRAY_KINDS, sizeof *run->arrays);
+    run->owner = calloc(nodes, sizeof *run->owner);
+    run->wanted = calloc(nodes, sizeof *run->wanted);
+    if (run->arrays && run->owner && run->wanted) {
+        find_wanted(run);
+        result_lifetimes(run);
+        find_owners(run);
+        if (mode == RUN_TRAINING)
+            gradient_lifetimes(run);
+        work_lifetimes(run);
+        run->arena_floats = plan_layout(run->arrays, (int)nodes * ARRAY_KINDS);
+        if (run->arena_floats <= ARENA_FLOATS_MAX)
+            run->arena = aligned_alloc(64, run->arena_floats * sizeof(float) + 64);
+    }
+    if (run->arena) {
+        count_memory(run);
+        return TG_OK;
+    }
+    size_t megabytes = run->arena_floats / (1 << 18);
+    run_destroy(run);
+    *out = NULL;
+    return problem_set(problem, TG_ENO_MEMORY, "batch",
+                       "a batch of %d needs %zu MiB, which this machine does not give", batch_max, megabytes);
+}
+
+void run_destroy(struct run *run) {
+    if (!run)
+        return;
+    free(run->arena);
+    free(run->arrays);
+    free(run->owner);
+    free(run->wanted);
+    free(run);
+}
+
+/* ---- running ---- */
+
+float *run_input(struct run *run, int index) {
+    for (int i = 0; i < run->graph->node_count; i++)
+        if (!run->graph->nodes[i].op && index-- == 0)
+            return result_of(run, i);
+    return NULL;
+}
+
+static struct op_call call_of(struct run *run, struct model *model, int index, float *gradients) {
+    const struct node *node = &run->graph->nodes[index];
+    struct op_call call = {
+        .node = node, .batch = run->batch, .training = run->mode == RUN_TRAINING, .rng = &run->rng};
+    for (int i = 0; i < node->input_count; i++) {
+        call.in[i] = result_of(run, node->in[i]);
+        if (gradients)
+            call.din[i] = memory_of(run, node->in[i], GRADIENT);
+    }
+    for (int i = 0; i < node->param_count; i++) {
+        size_t offset = run->graph->params[node->param[i]].offset;
+        call.param[i] = model->values + offset;
+        call.dparam[i] = gradients ? gradients + offset : NULL;
+    }
+    call.out = result_of(run, index);
+    call.dout = gradients ? memory_of(run, index, GRADIENT) : NULL;
+    call.saved = memory_of(run, index, SAVED);
+    call.scratch = memory_of(run, index, gradients ? BACKWARD_SCRATCH : FORWARD_SCRATCH);
+    return call;
+}
+
+static void clear_gradient(struct run *run, int node) {
+    float *gradient = memory_of(run, node, GRADIENT);
+    if (gradient)
+        memset(gradient, 0,
+               (size_t)run->batch * shape_elements(run->graph->nodes[node].shape) * sizeof(float));
+}
+
+void run_forward(struct run *run, struct model *model, int batch) {
+    TG_ASSERT(batch > 0 && batch <= run->batch_max && model->graph == run->graph);
+    run->batch = batch;
+    for (int i = 0; i < run->graph->node_count; i++) {
+        struct op_call call = call_of(run, model, i, NULL);
+        if (call.node->op)
+            call.node->op->forward(&call);
+    }
+    for (int i = 0; i < run->graph->output_count && run->mode == RUN_TRAINING; i++)
+        clear_gradient(run, run->graph->outputs[i].from);
+}
+
+void run_backward(struct run *run, struct model *model, float *gradients) {
+    TG_ASSERT(run->mode == RUN_TRAINING);
+    for (int i = run->graph->node_count - 1; i >= 0; i--) {
+        if (!run->graph->nodes[i].op || !run->wanted[i])
+            continue;
+        if (array_of(run, i, GRADIENT)->first == backward_step(run, i)) /* nobody reads this result */
+            clear_gradient(run, i);
+        struct op_call call = call_of(run, model, i, gradients);
+        /* The first contribution to a gradient finds it cleared. */
+        for (int j = 0; j < call.node->input_count; j++)
+            if (call.din[j] && array_of(run, call.node->in[j], GRADIENT)->first == backward_step(run, i))
+                clear_gradient(run, call.node->in[j]);
+        call.node->op->backward(&call);
+    }
+}
+
+static int output_node(const struct run *run, const char *name) {
+    for (int i = 0; i < run->graph->output_count; i++)
+        if (!strcmp(run->graph->outputs[i].name, name))
+            return run->graph->outputs[i].from;
+    return -1;
+}
+
+const float *run_output(const struct run *run, const char *name) {
+    int node = output_node(run, name);
+    return node < 0 ? NULL : result_of(run, node);
+}
+
+float *run_output_gradient(struct run *run, const char *name) {
+    int node = output_node(run, name);
+    return node < 0 ? NULL : memory_of(run, node, GRADIENT);
+}
+
+struct run_memory run_memory(const struct run *run) {
+    return run->memory;
+}
