@@ -1,0 +1,152 @@
+/* conn.c - connections: who may connect, and how long one may owe us a request.
+ *
+ * MHD's own timeout is about silence: a peer that sends one byte a minute never meets it. So a connection
+ * that owes us a header has a deadline for the whole of it. All fresh connections have the same patience, as
+ * have all that wait between two requests; so two queues in order of arrival are in order of deadline too,
+ * and one timer for the first of them is enough. A peer that is late is told so (408) and its socket shut
+ * down; MHD notices and closes. */
+#include "server/http/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+
+static const char too_late[] =
+    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    "Content-Length: 171\r\n\r\n"
+    "{\"type\":\"about:blank\",\"title\":\"Request "
+    "timeout\",\"status\":408,\"code\":\"truncated\",\"field\":\"\","
+    "\"detail\":\"the request's header did not arrive in time; send it without a pause\"}";
+
+static void list_remove(struct http_conn *conn) {
+    struct conn_list *list = conn->list;
+    if (!list) {
+        return;
+    }
+    *(conn->previous ? &conn->previous->next : &list->first) = conn->next;
+    *(conn->next ? &conn->next->previous : &list->last) = conn->previous;
+    conn->previous = conn->next = NULL;
+    conn->list = NULL;
+}
+
+static void list_append(struct conn_list *list, struct http_conn *conn) {
+    conn->list = list;
+    conn->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = conn;
+    list->last = conn;
+    conn->deadline_ms = clock_monotonic_ms() + list->patience_ms;
+}
+
+static void cut(struct http_server *server, struct http_conn *conn) {
+    bool fresh = conn->list == &server->fresh;
+    list_remove(conn);
+    server->stats.timed_out += fresh;
+    if (fresh && !server->tls) {
+        (void)!send(conn->fd, too_late, sizeof too_late - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    shutdown(conn->fd, SHUT_RDWR);
+}
+
+static void on_sweep(uv_timer_t *timer);
+
+static void arm_sweep(struct http_server *server) {
+    if (uv_is_active((uv_handle_t *)&server->sweep)) {
+        return;
+    }
+    int64_t due = INT64_MAX;
+    if (server->fresh.first) {
+        due = server->fresh.first->deadline_ms;
+    }
+    if (server->waiting.first && server->waiting.first->deadline_ms < due) {
+        due = server->waiting.first->deadline_ms;
+    }
+    if (due != INT64_MAX) {
+        int64_t wait = due - clock_monotonic_ms();
+        uv_timer_start(&server->sweep, on_sweep, wait > 0 ? (uint64_t)wait : 1, 0);
+    }
+}
+
+static void sweep_list(struct http_server *server, struct conn_list *list, int64_t now_ms) {
+    while (list->first && list->first->deadline_ms <= now_ms) {
+        cut(server, list->first);
+    }
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    struct http_server *server = timer->data;
+    int64_t now_ms = clock_monotonic_ms();
+    sweep_list(server, &server->fresh, now_ms);
+    sweep_list(server, &server->waiting, now_ms);
+    arm_sweep(server);
+}
+
+void conn_setup(struct http_server *server) {
+    server->fresh.patience_ms = 1000 * (int64_t)server->options.header_s;
+    server->waiting.patience_ms = 1000 * (int64_t)server->options.idle_s;
+}
+
+/* ---- MHD's callbacks ---- */
+
+enum MHD_Result conn_accept(void *arg, const struct sockaddr *address, socklen_t size) {
+    struct http_server *server = arg;
+    struct peer_address peer;
+    bool loopback;
+    peer_address(address, &peer, &loopback);
+    if (!loopback && peers_connections(server->peers, &peer) >= server->options.connections_per_peer) {
+        server->stats.refused++;
+        return MHD_NO;
+    }
+    return MHD_YES;
+}
+
+static void opened(struct http_server *server, struct MHD_Connection *connection, void **context) {
+    struct http_conn *conn = calloc(1, sizeof *conn);
+    *context = conn;
+    if (!conn) {
+        return; /* requests on it get 503 */
+    }
+    conn->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    peer_address(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+                 &conn->peer, &conn->loopback);
+    peers_connected(server->peers, &conn->peer, 1);
+    list_append(&server->fresh, conn);
+    server->stats.connections++;
+    server->stats.accepted++;
+    arm_sweep(server);
+}
+
+static void closed(struct http_server *server, struct http_conn *conn) {
+    if (!conn) {
+        return;
+    }
+    list_remove(conn);
+    peers_connected(server->peers, &conn->peer, -1);
+    server->stats.connections--;
+    free(conn);
+}
+
+void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
+                 enum MHD_ConnectionNotificationCode code) {
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        opened(arg, connection, context);
+    } else {
+        closed(arg, *context);
+        *context = NULL;
+    }
+}
+
+struct http_conn *conn_of(struct MHD_Connection *connection) {
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+void conn_begin_request(struct http_server *server, struct http_conn *conn) {
+    list_remove(conn);
+}
+
+void conn_end_request(struct http_server *server, struct http_conn *conn) {
+    if (!conn->list) {
+        list_append(&server->waiting, conn);
+        arm_sweep(server);
+    }
+}

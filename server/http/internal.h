@@ -1,0 +1,132 @@
+/* internal.h - what the files of server/http share. Not for others. */
+#ifndef TENGEN_HTTP_INTERNAL_H
+#define TENGEN_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <sys/socket.h>
+#include "server/http/http.h"
+#include "server/http/peers.h"
+#include "server/http/router.h"
+
+enum {
+    URI_MAX = 8 << 10,
+    HEADERS_MAX = 16 << 10,
+    CONNECTION_MEMORY =
+        64 << 10, /* more than URI_MAX + HEADERS_MAX, so that ours are the limits that speak first */
+    DISCARD_MAX = 16 << 20, /* of a body that was refused half-way: read on to be polite, but not for ever */
+};
+
+/* A connection, from accept to close. While it owes us a header it is in one of two lists, oldest first. */
+struct http_conn {
+    struct http_conn *previous, *next;
+    struct conn_list *list; /* NULL: a request is being served */
+    int64_t deadline_ms;
+    int fd;
+    struct peer_address peer;
+    bool loopback;
+};
+
+struct conn_list {
+    struct http_conn *first, *last;
+    int64_t patience_ms;
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    struct MHD_Daemon *daemon;
+    struct http_options options;
+    struct router *router;
+    struct http_route_stats *route_stats; /* one a route and one more for what no route took */
+    int route_count;
+    int port, listen_fd;
+    bool tls;
+
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uv_timer_t sweep; /* runs only while a connection owes us a header */
+    uv_prepare_t prepare;
+    uv_idle_t idle;
+    int open_handles;
+    bool kicked;
+
+    struct conn_list fresh, waiting; /* no request yet; between two requests */
+    struct peers *peers;
+    struct http_stats stats;
+
+    bool draining;
+    void (*drained)(void *arg);
+    void *drained_arg;
+};
+
+struct request_header {
+    struct request_header *next;
+    const char *name, *value;
+};
+
+struct request_memory {
+    struct request_memory *next;
+    void (*release)(void *arg);
+    void *arg;
+    max_align_t data[];
+};
+
+struct http_request {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    struct http_conn *conn;
+    const struct http_route *route;
+    const char *path;
+    struct route_params params;
+    size_t uri_size;
+    int64_t begun_ns;
+
+    bool opened;     /* the header was looked at */
+    bool opening;    /* it is being looked at: MHD takes a reply now, and again when the body is complete */
+    bool dispatched; /* the handler was called */
+    bool body_done;
+    bool suspended;
+    bool replied; /* a reply is queued, or held until the body has come */
+    struct MHD_Response *held;
+    int status;
+
+    struct buf body;
+    uint64_t received;
+    struct http_sink sink;
+
+    int64_t user_id;
+    int user_role;
+    const char *user_name;
+
+    struct request_header *headers;
+    struct request_memory *memory;
+};
+
+/* server.c */
+void http_kick(struct http_server *server); /* let libmicrohttpd run before the loop sleeps */
+/* conn.c */
+void conn_setup(struct http_server *server);
+void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
+                 enum MHD_ConnectionNotificationCode code);
+enum MHD_Result conn_accept(void *arg, const struct sockaddr *address, socklen_t size);
+struct http_conn *conn_of(struct MHD_Connection *connection);
+void conn_begin_request(struct http_server *server, struct http_conn *conn);
+void conn_end_request(struct http_server *server, struct http_conn *conn);
+/* request.c */
+void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, const char *url,
+                               const char *method, const char *version, const char *data, size_t *size,
+                               void **context);
+void request_completed(void *arg, struct MHD_Connection *connection, void **context,
+                       enum MHD_RequestTerminationCode code);
+void request_suspend(struct http_request *request);
+void request_resume(struct http_request *request);
+/* reply.c */
+void reply_queue(struct http_request *request, int status, struct MHD_Response *response);
+/* host.c */
+int host_check(const struct http_request *request, struct problem *problem);
+/* own_errors.c */
+enum MHD_Result own_errors_queue(struct MHD_Connection *connection, unsigned status,
+                                 struct MHD_Response *response);
+struct MHD_Response *own_errors_response(unsigned status);
+
+#endif

@@ -1,0 +1,470 @@
+/* request.c - a request from its first line to its end.
+ *
+ *      uri ──> open (header complete) ──> body ──> dispatch ──> reply ──> completed
+ *               │ refused: reply at once, the body is not read
+ *
+ * MHD calls request_access once with the header, once for every piece of body, and once when that is
+ * complete. A request that has not been replied to by then is suspended until a reply comes. */
+#include "server/http/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+
+/* ---- begin ---- */
+
+void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection) {
+    struct http_request *request = calloc(1, sizeof *request);
+    if (!request) {
+        return NULL;
+    }
+    request->server = arg;
+    request->connection = connection;
+    request->conn = conn_of(connection);
+    request->uri_size = strlen(uri);
+    request->begun_ns = clock_monotonic_ns();
+    return request;
+}
+
+struct header_size {
+    size_t bytes;
+    uint64_t content_length;
+    bool length_bad, has_body;
+};
+
+static enum MHD_Result measure_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                      const char *value) {
+    struct header_size *size = arg;
+    size_t value_size = value ? strlen(value) : 0;
+    size->bytes += strlen(name) + value_size + 4;
+    if (strcasecmp(name, "Content-Length") == 0 && value) {
+        size->content_length = strtoull(value, NULL, 10); /* MHD has checked that it is a number */
+        size->has_body = size->content_length > 0;
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        size->has_body = true;
+    }
+    return MHD_YES;
+}
+
+static int check_sizes(const struct http_request *request, const struct header_size *size,
+                       struct problem *problem) {
+    if (request->uri_size > URI_MAX) {
+        return problem_set(problem, TG_EURI_TOO_LONG, "uri", "may have %d bytes, has %zu", URI_MAX,
+                           request->uri_size);
+    }
+    if (size->bytes > HEADERS_MAX) {
+        return problem_set(problem, TG_EHEADER_TOO_LARGE, "header", "may have %d bytes in all, has %zu",
+                           HEADERS_MAX, size->bytes);
+    }
+    return TG_OK;
+}
+
+static int find_route(struct http_request *request, const char *method, struct problem *problem) {
+    struct http_server *server = request->server;
+    char allow[128];
+    int error;
+    int index = router_match(server->router, method, request->path, &request->params, &error, allow);
+    if (index >= 0) {
+        request->route = &server->options.routes[index];
+        return TG_OK;
+    }
+    if (error == TG_EMETHOD) {
+        http_add_header(request, "Allow", allow);
+        return problem_set(problem, TG_EMETHOD, "method", "%s takes %s, not %.16s", request->path, allow,
+                           method);
+    }
+    return problem_set(problem, TG_ENOT_FOUND, "path", "there is nothing at %.200s", request->path);
+}
+
+static int check_rate(struct http_request *request, struct problem *problem) {
+    struct http_server *server = request->server;
+    int rate =
+        request->conn->loopback ? server->options.loopback_requests_per_s : server->options.requests_per_s;
+    if (rate == 0 || request->route->always) {
+        return TG_OK;
+    }
+    int64_t wait = peers_take(server->peers, &request->conn->peer, rate, request->begun_ns / 1000000);
+    if (wait == 0) {
+        return TG_OK;
+    }
+    server->stats.rate_limited++;
+    return problem_set(problem, TG_ERATE_LIMITED, NULL,
+                       "an address may send %d requests a second; try again in %lld ms", rate,
+                       (long long)wait);
+}
+
+static bool media_matches(const char *wanted, const char *given) {
+    size_t size = strlen(wanted);
+    return strcmp(wanted, "*") == 0 ||
+           (given && strncasecmp(given, wanted, size) == 0 && strchr("; \t", given[size]) != NULL);
+}
+
+static int check_body(const struct http_request *request, const struct header_size *size,
+                      struct problem *problem) {
+    const struct http_route *route = request->route;
+    if (!size->has_body) {
+        return TG_OK;
+    }
+    if (!route->media) {
+        /* Some clients send "{}" with every POST. */
+        return size->content_length <= 2 && size->content_length > 0
+                   ? TG_OK
+                   : problem_set(problem, TG_ETOO_LARGE, "body", "this call takes no body");
+    }
+    const char *media = http_header(request, "Content-Type");
+    if (!media_matches(route->media, media)) {
+        return problem_set(problem, TG_EMEDIA_TYPE, "Content-Type", "must be %s, is %.100s", route->media,
+                           media ? media : "missing");
+    }
+    if (size->content_length > route->body_limit) {
+        return problem_set(problem, TG_ETOO_LARGE, "body", "may have %zu bytes, has %llu", route->body_limit,
+                           (unsigned long long)size->content_length);
+    }
+    return TG_OK;
+}
+
+static int check_open(struct http_request *request, const char *method, const struct header_size *size,
+                      struct problem *problem) {
+    struct http_server *server = request->server;
+    int error = check_sizes(request, size, problem);
+    if (!error) {
+        error = find_route(request, method, problem);
+    }
+    if (!error && server->draining && !request->route->always) {
+        error = problem_set(problem, TG_ESHUTTING_DOWN, NULL,
+                            "the server is stopping; try again in a few seconds");
+    }
+    if (!error) {
+        error = host_check(request, problem);
+    }
+    if (!error) {
+        error = check_rate(request, problem);
+    }
+    if (!error) {
+        error = server->options.authorize(server->options.context, request, request->route->access, problem);
+    }
+    if (!error) {
+        error = check_body(request, size, problem);
+    }
+    return error;
+}
+
+static void open_request(struct http_request *request, const char *url, const char *method) {
+    struct header_size size = {0};
+    struct problem problem = {0};
+    request->opened = true;
+    request->path = url;
+    request->server->stats.requests++;
+    conn_begin_request(request->server, request->conn);
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, measure_header, &size);
+    if (check_open(request, method, &size, &problem) != TG_OK) {
+        http_reply_problem(request, &problem);
+        return;
+    }
+    const struct http_route *route = request->route;
+    request->body.limit = route->media ? route->body_limit : 2;
+    if (route->stream) {
+        request->dispatched = true;
+        route->handle(request, request->server->options.context);
+    } else if (size.content_length && buf_reserve(&request->body, (size_t)size.content_length) != TG_OK) {
+        http_reply_error(request, TG_ENO_MEMORY, NULL, "the server is out of memory; try again later");
+    }
+}
+
+/* ---- body ---- */
+
+/* A body that trickles in holds memory for nothing. */
+static bool too_slow(const struct http_request *request) {
+    int64_t lasted_ms = (clock_monotonic_ns() - request->begun_ns) / 1000000;
+    return lasted_ms > 10000 && !request->sink.data &&
+           request->received * 1000 / (uint64_t)lasted_ms <
+               (uint64_t)request->server->options.body_bytes_per_s;
+}
+
+static enum MHD_Result take_piece(struct http_request *request, const char *data, size_t *size) {
+    request->received += *size;
+    if (request->replied) { /* refused half-way: the answer is sent when the client has finished */
+        *size = 0;
+        return request->received > DISCARD_MAX ? MHD_NO : MHD_YES;
+    }
+    if (request->sink.data) {
+        size_t taken = request->sink.data(request->sink.arg, (const uint8_t *)data, *size);
+        request->received -= *size - taken;
+        bool full = taken < *size;
+        *size -= taken;
+        if (full && !request->replied) {
+            request_suspend(request);
+        }
+        return MHD_YES;
+    }
+    if (too_slow(request)) {
+        request->server->stats.timed_out++;
+        return MHD_NO;
+    }
+    int error = buf_append(&request->body, data, *size);
+    if (error) {
+        http_reply_error(request, error, "body", "may have %zu bytes, has more", request->body.limit);
+    }
+    *size = 0;
+    return MHD_YES;
+}
+
+void http_receive(struct http_request *request, const struct http_sink *sink) {
+    request->sink = *sink;
+}
+
+void http_receive_more(struct http_request *request) {
+    if (request->suspended) {
+        request_resume(request);
+    }
+}
+
+/* ---- dispatch ---- */
+
+static void dispatch(struct http_request *request) {
+    request->body_done = true;
+    if (request->held) {
+        struct MHD_Response *held = request->held;
+        request->held = NULL;
+        reply_queue(request, request->status, held);
+        return;
+    }
+    if (request->replied) {
+        return;
+    }
+    if (request->sink.end) {
+        void (*end)(void *, bool) = request->sink.end;
+        request->sink = (struct http_sink){0};
+        end(request->sink.arg, true);
+    } else if (!request->dispatched) {
+        request->dispatched = true;
+        request->route->handle(request, request->server->options.context);
+    }
+    if (!request->replied) {
+        request_suspend(request);
+    }
+}
+
+enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, const char *url,
+                               const char *method, const char *version, const char *data, size_t *size,
+                               void **context) {
+    struct http_request *request = *context;
+    if (!request || !request->conn) {
+        return MHD_NO; /* out of memory: hang up */
+    }
+    if (!request->opened) {
+        request->opening = true;
+        open_request(request, url, method);
+        request->opening = false;
+        return MHD_YES;
+    }
+    if (*size > 0) {
+        return take_piece(request, data, size);
+    }
+    dispatch(request);
+    return MHD_YES;
+}
+
+void request_suspend(struct http_request *request) {
+    TG_ASSERT(!request->suspended);
+    request->suspended = true;
+    request->server->stats.suspended++;
+    MHD_suspend_connection(request->connection);
+}
+
+void request_resume(struct http_request *request) {
+    TG_ASSERT(request->suspended);
+    request->suspended = false;
+    request->server->stats.suspended--;
+    MHD_resume_connection(request->connection);
+    http_kick(request->server);
+}
+
+/* ---- end ---- */
+
+static void observe(struct http_request *request) {
+    struct http_server *server = request->server;
+    int index = request->route ? (int)(request->route - server->options.routes) : server->route_count;
+    struct http_route_stats *stats = &server->route_stats[index];
+    double seconds = (double)(clock_monotonic_ns() - request->begun_ns) * 1e-9;
+    int bucket = 0;
+    while (bucket < HTTP_BUCKETS && seconds > http_bucket_bounds[bucket]) {
+        bucket++;
+    }
+    stats->buckets[bucket]++;
+    stats->count++;
+    stats->seconds += seconds;
+    int at = 0;
+    while (at < HTTP_STATUS_MAX - 1 && stats->statuses[at].status &&
+           stats->statuses[at].status != request->status) {
+        at++;
+    }
+    stats->statuses[at].status = request->status;
+    stats->statuses[at].count++;
+    if (log_enabled(LOG_DEBUG)) {
+        log_debug("http", "%s %.200s %d in %.3f ms", request->route ? request->route->method : "-",
+                  request->path, request->status, seconds * 1e3);
+    }
+}
+
+void request_completed(void *arg, struct MHD_Connection *connection, void **context,
+                       enum MHD_RequestTerminationCode code) {
+    struct http_request *request = *context;
+    *context = NULL;
+    if (!request) {
+        return;
+    }
+    struct http_server *server = request->server;
+    if (request->sink.end) {
+        request->sink.end(request->sink.arg, false);
+    }
+    if (request->opened) {
+        server->stats.requests--;
+        observe(request);
+    }
+    if (request->conn) {
+        conn_end_request(server, request->conn);
+    }
+    if (request->held) {
+        MHD_destroy_response(request->held);
+    }
+    while (request->memory) {
+        struct request_memory *memory = request->memory;
+        request->memory = memory->next;
+        if (memory->release) {
+            memory->release(memory->arg);
+        }
+        free(memory);
+    }
+    buf_free(&request->body);
+    free(request);
+}
+
+const double http_bucket_bounds[HTTP_BUCKETS] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                 0.05,   0.1,   0.25,   1,     5,    30};
+
+/* ---- what handlers ask ---- */
+
+const struct http_route *http_route_of(const struct http_request *request) {
+    return request->route;
+}
+
+const char *http_path(const struct http_request *request) {
+    return request->path;
+}
+
+const char *http_param(const struct http_request *request, int index) {
+    TG_ASSERT(index < request->params.count);
+    return request->params.text[index];
+}
+
+static bool whole_number(const char *text, int64_t *out) {
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 18 || text[digits] != 0) {
+        return false;
+    }
+    *out = (int64_t)strtoll(text, NULL, 10);
+    return true;
+}
+
+int http_param_id(const struct http_request *request, int index, int64_t *id, struct problem *problem) {
+    const char *text = http_param(request, index);
+    if (!whole_number(text, id) || *id < 1) {
+        return problem_set(problem, TG_ENOT_FOUND, "id", "an id is a positive whole number, not %.40s", text);
+    }
+    return TG_OK;
+}
+
+const char *http_query(const struct http_request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+int http_query_int(const struct http_request *request, const char *name, int64_t min, int64_t max,
+                   int64_t fallback, int64_t *out, struct problem *problem) {
+    const char *text = http_query(request, name);
+    *out = fallback;
+    if (!text) {
+        return TG_OK;
+    }
+    int64_t value;
+    if (!whole_number(text, &value) || value < min || value > max) {
+        return problem_set(problem, whole_number(text, &value) ? TG_EOUT_OF_RANGE : TG_EWRONG_TYPE, name,
+                           "must be a whole number from %lld to %lld, is %.40s", (long long)min,
+                           (long long)max, text);
+    }
+    *out = value;
+    return TG_OK;
+}
+
+const char *http_header(const struct http_request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_cookie(const struct http_request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, name);
+}
+
+const uint8_t *http_body(const struct http_request *request, size_t *size) {
+    *size = request->body.size;
+    return request->body.data;
+}
+
+bool http_peer_is_loopback(const struct http_request *request) {
+    return request->conn->loopback;
+}
+
+bool http_is_tls(const struct http_request *request) {
+    return request->server->tls;
+}
+
+bool http_peer_is_gone(const struct http_request *request) {
+    char byte;
+    ssize_t got = recv(request->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0;
+}
+
+void http_set_user(struct http_request *request, int64_t id, int role, const char *name) {
+    request->user_id = id;
+    request->user_role = role;
+    request->user_name = name;
+}
+
+int64_t http_user_id(const struct http_request *request) {
+    return request->user_id;
+}
+
+int http_user_role(const struct http_request *request) {
+    return request->user_role;
+}
+
+const char *http_user_name(const struct http_request *request) {
+    return request->user_name ? request->user_name : "";
+}
+
+static struct request_memory *add_memory(struct http_request *request, size_t size) {
+    struct request_memory *memory = calloc(1, sizeof *memory + size);
+    if (memory) {
+        memory->next = request->memory;
+        request->memory = memory;
+    }
+    return memory;
+}
+
+void *http_alloc(struct http_request *request, size_t size) {
+    struct request_memory *memory = add_memory(request, size);
+    return memory ? memory->data : NULL;
+}
+
+int http_on_free(struct http_request *request, void (*release)(void *arg), void *arg) {
+    struct request_memory *memory = add_memory(request, 0);
+    if (!memory) {
+        release(arg);
+        return TG_ENO_MEMORY;
+    }
+    memory->release = release;
+    memory->arg = arg;
+    return TG_OK;
+}
