@@ -1,0 +1,89 @@
+/* go_player.h - whoever can play Go: one interface for the tree search, GTP engines and what comes.
+ *
+ * A player may fail: an engine dies, hangs or answers nonsense. That is not the task's failure but loses the
+ * game: such a call returns TG_EENGINE with player->forfeit filled, and the game loop does the rest.
+ * TG_ECANCELLED means that the task was told to stop; every other error fails the task.
+ */
+#ifndef TENGEN_ALPHAGO_GO_PLAYER_H
+#define TENGEN_ALPHAGO_GO_PLAYER_H
+
+#include "proto/base/error.h"
+#include "workers/go/game.h"
+#include "workers/task/port.h"
+#include "workers/task/task.h"
+
+enum { PLAYER_NAME_MAX = 64, FORFEIT_NOTE_MAX = 256 };
+
+/* What a player thought at a move; the root of its search where it has one. */
+struct thought {
+    uint32_t visits; /* 0: no search behind the move */
+    float winrate;   /* of the side to move */
+    int child_count;
+    struct {
+        go_move move;
+        uint32_t visits;
+    } children[BOARD_POINTS_MAX + 1]; /* those that were visited */
+};
+
+/* How a game ends. X(NAME, "reason" as the games list has it) */
+#define GAME_END_MAP(X)                                                                                      \
+    X(SCORE, "score")                                                                                        \
+    X(RESIGN, "resign")                                                                                      \
+    X(ILLEGAL, "illegal move")                                                                               \
+    X(TIMEOUT, "timeout")                                                                                    \
+    X(DIED, "engine died")                                                                                   \
+    X(NONSENSE, "protocol error")                                                                            \
+    X(MAX_MOVES, "max moves")
+enum game_end {
+#define X(name, text) END_##name,
+    GAME_END_MAP(X)
+#undef X
+};
+const char *game_end_text(enum game_end end);
+
+/* Why a player lost by its own failure; END_SCORE: it did not fail. */
+struct forfeit {
+    enum game_end end;
+    char note[FORFEIT_NOTE_MAX];
+};
+
+struct go_player;
+
+struct go_player_ops {
+    /* A new game; `game` has its rules and the opening that was played already. */
+    int (*begin)(struct go_player *player, const struct game *game, uint64_t seed, struct problem *problem);
+    /* Chooses a move for `color`. *resign: gives up instead. */
+    int (*choose)(struct go_player *player, const struct game *game, enum color color, go_move *move,
+                  bool *resign, struct thought *thought, struct problem *problem);
+    /* The other side has played; `game` includes the move. */
+    int (*observe)(struct go_player *player, const struct game *game, enum color color, go_move move,
+                   struct problem *problem);
+    /* Its own opinion of the finished game as RE[] has it ("W+1.5"), "" when it has none. May be NULL. */
+    int (*final_score)(struct go_player *player, char text[], size_t size, struct problem *problem);
+    /* The game is over, however it ended; a player that failed recovers here. */
+    void (*end)(struct go_player *player);
+    void (*destroy)(struct go_player *player);
+};
+
+struct go_player {
+    const struct go_player_ops *ops;
+    struct port *port; /* to know about orders while it thinks */
+    char name[PLAYER_NAME_MAX];
+    struct forfeit forfeit;
+};
+
+/* The player that an object of player_options describes (proto/kinds/player.h). TG_EENGINE with field
+ * "engine" when this machine does not offer the engine. */
+int go_player_create(const json_t *options, const struct task *task, struct port *port,
+                     struct go_player **player, struct problem *problem);
+void go_player_destroy(struct go_player *player); /* NULL is fine */
+
+/* The tree search; the GTP engine of that name among the task's engines. */
+int go_player_uct(const json_t *options, struct port *port, struct go_player **player);
+int go_player_engine(const char *name, double seconds, const struct task *task, struct port *port,
+                     struct go_player **player, struct problem *problem);
+
+/* The task's order as a stop callback of searches and waits; keeps the agent informed that work goes on. */
+bool go_player_stopped(void *port);
+
+#endif

@@ -1,0 +1,64 @@
+/* match.c - the kind match: player A against player B, in pairs of games that share an opening.
+ *
+ * A is Black in the even games of the job, White in the odd ones. A pair is counted (pentanomial) by the
+ * attempt that has played both of its games; an attempt that begins with a second game does not know the
+ * first one's result, and that pair is left out of the pair counters (never of wins, draws and losses).
+ */
+#include "workers/alphago/games.h"
+
+#include <stdio.h>
+
+struct match {
+    struct go_player *a, *b;
+    int64_t first_number; /* the number of the even game last played, -1 before one was */
+    int first_points;     /* half points of A in it */
+};
+
+static bool a_is_black(int64_t number) {
+    return number % 2 == 0;
+}
+
+static void plan_game(void *self, int64_t number, struct game_plan *plan) {
+    struct match *match = self;
+    plan->player[BLACK] = a_is_black(number) ? match->a : match->b;
+    plan->player[WHITE] = a_is_black(number) ? match->b : match->a;
+}
+
+/* A's half points: 0, 1 or 2. */
+static int points_of_a(int64_t number, const struct record *record) {
+    if (record->winner == EMPTY)
+        return 1;
+    return (record->winner == BLACK) == a_is_black(number) ? 2 : 0;
+}
+
+static int count_game(void *self, int64_t number, const struct record *record, json_t *counters) {
+    static const char *const outcomes[] = {"losses_a", "draws", "wins_a"};
+    struct match *match = self;
+    const int points = points_of_a(number, record);
+    for (int i = 0; i < 3; i++)
+        json_object_set_new(counters, outcomes[i], json_integer(i == points));
+    if (number % 2 == 0) {
+        match->first_number = number;
+        match->first_points = points;
+    } else if (match->first_number == number - 1) {
+        char name[16];
+        snprintf(name, sizeof(name), "pairs_%d", match->first_points + points);
+        json_object_set_new(counters, name, json_integer(1));
+    }
+    return 0;
+}
+
+int match_run(const struct task *task, struct port *port, struct problem *problem) {
+    static const struct games_ops ops = {.plan = plan_game, .count = count_game, .group = 2};
+    struct match match = {.first_number = -1};
+    int error = go_player_create(option_object(task->config, "a"), task, port, &match.a, problem);
+    if (error)
+        problem_prefix(problem, "a");
+    if (!error && (error = go_player_create(option_object(task->config, "b"), task, port, &match.b, problem)))
+        problem_prefix(problem, "b");
+    if (!error)
+        error = games_run(task, port, (int)option_int(task->config, "opening_moves"), &ops, &match, problem);
+    go_player_destroy(match.a);
+    go_player_destroy(match.b);
+    return error;
+}

@@ -1,0 +1,177 @@
+/* player_engine.c - a GTP engine (workers/go/gtp_client.h) as a player.
+ *
+ * One process serves game after game and plays one colour or both. After a failure it is killed at the game's
+ * end and a new one is started for the next game. An engine that fails before it has ever answered anything
+ * is not a player that loses but a machine that is set up wrongly: that fails the task.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "workers/alphago/go_player.h"
+#include "workers/alphago/record.h"
+#include "workers/go/diagram.h"
+#include "workers/go/gtp_client.h"
+
+enum {
+    ANSWER_MS = 30000, /* for commands that need no thought, an engine's first start included */
+    THINK_MS = 300000, /* for a move without a time limit */
+    LAG_MS = 5000,     /* granted beyond a time limit */
+    COMMAND_ROOM = 256,
+};
+
+struct player_engine {
+    struct go_player base;
+    char *command;
+    double seconds;
+    bool proven; /* it has answered before */
+    struct gtp_client *client;
+};
+
+static int lose(struct player_engine *self, enum gtp_outcome outcome, const char *command) {
+    static const enum game_end ends[] = {
+        [GTP_REFUSED] = END_NONSENSE,
+        [GTP_DIED] = END_DIED,
+        [GTP_TIMEOUT] = END_TIMEOUT,
+        [GTP_NONSENSE] = END_NONSENSE,
+    };
+    if (outcome == GTP_STOPPED)
+        return TG_ECANCELLED;
+    self->base.forfeit.end = ends[outcome];
+    snprintf(self->base.forfeit.note, FORFEIT_NOTE_MAX, "%s%.200s (at %.30s)",
+             outcome == GTP_REFUSED ? "refused: " : "", gtp_client_reply(self->client), command);
+    return TG_EENGINE;
+}
+
+static int ask_ms(struct player_engine *self, int64_t timeout_ms, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int ask_ms(struct player_engine *self, int64_t timeout_ms, const char *format, ...) {
+    char command[COMMAND_ROOM];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command, sizeof(command), format, arguments);
+    va_end(arguments);
+    enum gtp_outcome outcome = gtp_client_command(self->client, timeout_ms, "%s", command);
+    if (outcome != GTP_SUCCESS)
+        return lose(self, outcome, command);
+    self->proven = true;
+    return 0;
+}
+#define ask(self, ...) ask_ms(self, ANSWER_MS, __VA_ARGS__)
+
+static int tell_move(struct player_engine *self, const struct game *game, enum color color, go_move move) {
+    char vertex[VERTEX_TEXT_MAX];
+    vertex_text(game_board(game), move, vertex);
+    return ask(self, "play %c %s", color == BLACK ? 'b' : 'w', vertex);
+}
+
+static int set_up(struct player_engine *self, const struct game *game) {
+    const struct go_rules *rules = game_rules(game);
+    int error = ask(self, "boardsize %d", rules->size);
+    if (!error)
+        error = ask(self, "clear_board");
+    if (!error)
+        error = ask(self, "komi %.1f", rules->komi2 / 2.0);
+    if (!error && self->seconds > 0)
+        error = ask(self, "time_settings 0 %d 1", self->seconds < 1 ? 1 : (int)self->seconds);
+    for (int i = 0; i < game_move_count(game) && !error; i++) {
+        enum color color;
+        go_move move = game_move(game, i, &color);
+        error = tell_move(self, game, color, move);
+    }
+    return error;
+}
+
+static int engine_begin(struct go_player *player, const struct game *game, uint64_t seed,
+                        struct problem *problem) {
+    struct player_engine *self = (struct player_engine *)player;
+    const struct gtp_client_options options = {
+        .command = self->command, .name = player->name, .stop = go_player_stopped, .context = player->port};
+    int error = self->client ? 0 : gtp_client_start(&options, &self->client, problem);
+    if (error)
+        return error == TG_EENGINE ? TG_ERUNNER : error;
+    error = set_up(self, game);
+    if (error == TG_EENGINE && !self->proven) {
+        problem_set(problem, TG_EENGINE, player->name, "%s does not work on this machine: %.300s",
+                    player->name, player->forfeit.note);
+        return TG_ERUNNER; /* not a lost game */
+    }
+    return error;
+}
+
+static int engine_choose(struct go_player *player, const struct game *game, enum color color, go_move *move,
+                         bool *resign, struct thought *thought, struct problem *problem) {
+    struct player_engine *self = (struct player_engine *)player;
+    int64_t limit = self->seconds > 0 ? (int64_t)(self->seconds * 1500) + LAG_MS : THINK_MS;
+    int error = ask_ms(self, limit, "genmove %c", color == BLACK ? 'b' : 'w');
+    if (error)
+        return error;
+    const char *reply = gtp_client_reply(self->client);
+    *resign = strcasecmp(reply, "resign") == 0;
+    if (*resign || vertex_parse(game_board(game), reply, move) == 0)
+        return 0;
+    player->forfeit.end = END_ILLEGAL;
+    snprintf(player->forfeit.note, FORFEIT_NOTE_MAX, "answered \"%.60s\" to genmove", reply);
+    return TG_EENGINE;
+}
+
+static int engine_observe(struct go_player *player, const struct game *game, enum color color, go_move move,
+                          struct problem *problem) {
+    return tell_move((struct player_engine *)player, game, color, move);
+}
+
+static int engine_final_score(struct go_player *player, char text[], size_t size, struct problem *problem) {
+    struct player_engine *self = (struct player_engine *)player;
+    int error = ask_ms(self, THINK_MS, "final_score");
+    if (!error)
+        snprintf(text, size, "%s", gtp_client_reply(self->client));
+    return error;
+}
+
+static void engine_end(struct go_player *player) {
+    struct player_engine *self = (struct player_engine *)player;
+    if (player->forfeit.end == END_SCORE)
+        return;
+    gtp_client_destroy(self->client);
+    self->client = NULL;
+}
+
+static void engine_destroy(struct go_player *player) {
+    struct player_engine *self = (struct player_engine *)player;
+    gtp_client_destroy(self->client);
+    free(self->command);
+    free(self);
+}
+
+static const struct go_player_ops engine_ops = {
+    .begin = engine_begin,
+    .choose = engine_choose,
+    .observe = engine_observe,
+    .final_score = engine_final_score,
+    .end = engine_end,
+    .destroy = engine_destroy,
+};
+
+int go_player_engine(const char *name, double seconds, const struct task *task, struct port *port,
+                     struct go_player **player, struct problem *problem) {
+    const char *command = json_string_value(json_object_get(task->engines, name));
+    if (!command)
+        return problem_set(
+            problem, TG_EENGINE, "engine",
+            "this machine offers no engine \"%.60s\"; name its command with --engine %.60s=COMMAND", name,
+            name);
+    struct player_engine *self = calloc(1, sizeof(*self));
+    if (!self)
+        return TG_ENO_MEMORY;
+    self->base = (struct go_player){.ops = &engine_ops, .port = port};
+    self->seconds = seconds;
+    self->command = strdup(command);
+    snprintf(self->base.name, sizeof(self->base.name), "%s", name);
+    *player = &self->base;
+    if (self->command)
+        return 0;
+    free(self);
+    return TG_ENO_MEMORY;
+}

@@ -1,0 +1,333 @@
+#include "workers/go/gtp_client.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "proto/base/buf.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+
+enum {
+    SLICE_MS = 200,    /* between looks at the stop callback */
+    FAREWELL_MS = 500, /* for an engine to end after "quit" */
+    FAREWELL_STEP_MS = 5,
+    READ_BYTES = 4096,
+    LINE_MAX_BYTES = 512, /* of stderr */
+    COMMAND_MAX = 1024,
+};
+
+struct gtp_client {
+    pid_t pid;
+    int to, from, errors; /* -1 when closed */
+    unsigned id;
+    enum gtp_outcome dead; /* GTP_SUCCESS while it lives */
+    struct buf in;         /* bytes of a reply so far */
+    char reply[GTP_REPLY_MAX + 1];
+    char name[64];
+    char line[LINE_MAX_BYTES + 1]; /* of stderr, unfinished */
+    size_t line_used, errors_seen;
+    bool (*stop)(void *context);
+    void *context;
+};
+
+/* ---- Start and end ---- */
+
+struct pipes {
+    int in[2], out[2], err[2];
+};
+
+static void close_fd(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void close_pipes(struct pipes *pipes) {
+    for (int i = 0; i < 2; i++) {
+        close_fd(&pipes->in[i]);
+        close_fd(&pipes->out[i]);
+        close_fd(&pipes->err[i]);
+    }
+}
+
+static int open_pipes(struct pipes *pipes) {
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+    if (pipe2(pipes->in, O_CLOEXEC) || pipe2(pipes->out, O_CLOEXEC) || pipe2(pipes->err, O_CLOEXEC)) {
+        close_pipes(pipes);
+        return TG_EENGINE;
+    }
+    return 0;
+}
+
+/* The child: nothing here may allocate or lock. */
+static _Noreturn void become_engine(const struct pipes *pipes, const char *command, pid_t parent) {
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127); /* it died before we asked to be told */
+    dup2(pipes->in[0], STDIN_FILENO);
+    dup2(pipes->out[1], STDOUT_FILENO);
+    dup2(pipes->err[1], STDERR_FILENO);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the runner, which then ends us */
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+}
+
+static int spawn(struct gtp_client *client, const char *command, struct problem *problem) {
+    struct pipes pipes;
+    const pid_t parent = getpid();
+    if (open_pipes(&pipes))
+        return problem_set(problem, TG_EENGINE, NULL, "cannot make pipes for %s: %s", client->name,
+                           strerror(errno));
+    client->pid = fork();
+    if (client->pid == 0)
+        become_engine(&pipes, command, parent);
+    if (client->pid < 0) {
+        close_pipes(&pipes);
+        return problem_set(problem, TG_EENGINE, NULL, "cannot start %s: %s", client->name, strerror(errno));
+    }
+    setpgid(client->pid, client->pid); /* whichever of the two comes first */
+    client->to = pipes.in[1];
+    client->from = pipes.out[0];
+    client->errors = pipes.err[0];
+    pipes.in[1] = pipes.out[0] = pipes.err[0] = -1;
+    close_pipes(&pipes);
+    fcntl(client->to, F_SETFL, O_NONBLOCK);
+    fcntl(client->from, F_SETFL, O_NONBLOCK);
+    fcntl(client->errors, F_SETFL, O_NONBLOCK);
+    return 0;
+}
+
+int gtp_client_start(const struct gtp_client_options *options, struct gtp_client **out,
+                     struct problem *problem) {
+    struct gtp_client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return TG_ENO_MEMORY;
+    client->to = client->from = client->errors = -1;
+    client->stop = options->stop;
+    client->context = options->context;
+    client->in.limit = GTP_REPLY_MAX;
+    snprintf(client->name, sizeof(client->name), "%s", options->name);
+    int error = spawn(client, options->command, problem);
+    if (error) {
+        free(client);
+        return error;
+    }
+    *out = client;
+    return 0;
+}
+
+/* Waits a moment for the engine to end. It stays a zombie, so that its group's number cannot be given to
+ * others yet. */
+static void wait_for_end(struct gtp_client *client) {
+    const struct timespec step = {.tv_nsec = FAREWELL_STEP_MS * 1000000L};
+    const int64_t end = clock_monotonic_ms() + FAREWELL_MS;
+    siginfo_t info = {0};
+    while (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0 &&
+           clock_monotonic_ms() < end)
+        nanosleep(&step, NULL);
+}
+
+void gtp_client_destroy(struct gtp_client *client) {
+    if (!client)
+        return;
+    if (client->dead == GTP_SUCCESS && client->to >= 0) {
+        ssize_t ignored = write(client->to, "quit\n", 5);
+        (void)ignored;
+        close_fd(&client->to);
+        wait_for_end(client);
+    }
+    kill(-client->pid, SIGKILL);
+    while (waitpid(client->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    close_fd(&client->to);
+    close_fd(&client->from);
+    close_fd(&client->errors);
+    buf_free(&client->in);
+    free(client);
+}
+
+/* ---- stderr ---- */
+
+static void log_line(struct gtp_client *client) {
+    client->line[client->line_used] = 0;
+    if (client->line_used)
+        log_info("engine", "%s: %s", client->name, client->line);
+    client->line_used = 0;
+}
+
+static void log_bytes(struct gtp_client *client, const char *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] == '\n' || client->line_used == LINE_MAX_BYTES)
+            log_line(client);
+        if (bytes[i] != '\n' && bytes[i] != '\r')
+            client->line[client->line_used++] = bytes[i];
+    }
+}
+
+/* Everything is read, so that the engine never waits for us; only the first part is kept. */
+static void read_errors(struct gtp_client *client) {
+    char bytes[READ_BYTES];
+    ssize_t got = read(client->errors, bytes, sizeof(bytes));
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        close_fd(&client->errors);
+    if (got <= 0 || client->errors_seen > GTP_STDERR_MAX)
+        return;
+    log_bytes(client, bytes, (size_t)got);
+    client->errors_seen += (size_t)got;
+    if (client->errors_seen > GTP_STDERR_MAX)
+        log_warn("engine", "%s: writes too much to stderr; the rest is dropped", client->name);
+}
+
+/* ---- One exchange ---- */
+
+static enum gtp_outcome fail(struct gtp_client *client, enum gtp_outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static enum gtp_outcome fail(struct gtp_client *client, enum gtp_outcome outcome, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(client->reply, sizeof(client->reply), format, arguments);
+    va_end(arguments);
+    client->dead = outcome;
+    return outcome;
+}
+
+static enum gtp_outcome died(struct gtp_client *client) {
+    siginfo_t info = {0};
+    const struct timespec moment = {.tv_nsec = 20000000};
+    nanosleep(&moment, NULL); /* its output ends a little before the process does */
+    if (client->errors >= 0)
+        read_errors(client); /* its last words */
+    log_line(client);
+    if (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0)
+        return fail(client, GTP_DIED, "it closed its output");
+    if (info.si_code == CLD_EXITED)
+        return fail(client, GTP_DIED,
+                    info.si_status == 127 ? "exit status %d: is the command there?" : "exit status %d",
+                    info.si_status);
+    return fail(client, GTP_DIED, "killed by signal %d", info.si_status);
+}
+
+/* A reply ends with an empty line. Returns its length with that, or 0. */
+static size_t reply_end(const struct buf *in) {
+    for (size_t i = 1; i < in->size; i++)
+        if (in->data[i] == '\n' && in->data[i - 1] == '\n')
+            return i + 1;
+    return 0;
+}
+
+/* Drops control characters as the standard asks (2.2), and empty lines before a reply. */
+static int take_bytes(struct buf *in, const uint8_t *bytes, size_t count) {
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++) {
+        uint8_t c = bytes[i] == '\t' ? ' ' : bytes[i];
+        if ((c < ' ' && c != '\n') || c == 127 || (c == '\n' && in->size == 0))
+            continue;
+        error = buf_append(in, &c, 1);
+    }
+    return error;
+}
+
+static enum gtp_outcome parse_reply(struct gtp_client *client, size_t length) {
+    char *text = (char *)client->in.data, *end;
+    text[length - 2] = 0;
+    const char mark = text[0];
+    if (mark != '=' && mark != '?')
+        return fail(client, GTP_NONSENSE, "it answered \"%.60s\", which is not GTP", text);
+    unsigned long id = strtoul(text + 1, &end, 10);
+    if (end == text + 1 || id != client->id)
+        return fail(client, GTP_NONSENSE, "it answered \"%.60s\" to command %u", text, client->id);
+    while (*end == ' ')
+        end++;
+    size_t size = strlen(end);
+    while (size > 0 && isspace((unsigned char)end[size - 1]))
+        size--;
+    memcpy(client->reply, end, size);
+    client->reply[size] = 0;
+    buf_consume(&client->in, length);
+    return mark == '=' ? GTP_SUCCESS : GTP_REFUSED;
+}
+
+/* Reads what is there. *done is set when a whole reply has come. */
+static enum gtp_outcome read_reply(struct gtp_client *client, bool *done) {
+    uint8_t bytes[READ_BYTES];
+    ssize_t got = read(client->from, bytes, sizeof(bytes));
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return GTP_SUCCESS;
+    *done = true;
+    if (got <= 0)
+        return died(client);
+    if (take_bytes(&client->in, bytes, (size_t)got))
+        return fail(client, GTP_NONSENSE, "its answer is longer than %d bytes", GTP_REPLY_MAX);
+    size_t length = reply_end(&client->in);
+    *done = length > 0;
+    return length ? parse_reply(client, length) : GTP_SUCCESS;
+}
+
+/* Writes what the pipe takes. */
+static int write_some(struct gtp_client *client, const char *text, size_t size, size_t *written) {
+    ssize_t wrote = write(client->to, text + *written, size - *written);
+    if (wrote < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : TG_EENGINE;
+    *written += (size_t)wrote;
+    return 0;
+}
+
+static enum gtp_outcome exchange(struct gtp_client *client, const char *text, size_t size,
+                                 int64_t timeout_ms) {
+    const int64_t end = clock_monotonic_ms() + timeout_ms;
+    size_t written = 0;
+    for (;;) {
+        const int64_t left = end - clock_monotonic_ms();
+        struct pollfd fds[3] = {
+            {.fd = client->from, .events = POLLIN},
+            {.fd = client->errors, .events = POLLIN},
+            {.fd = written < size ? client->to : -1, .events = POLLOUT},
+        };
+        if (left <= 0)
+            return fail(client, GTP_TIMEOUT, "no answer in %.1f s", (double)timeout_ms / 1000);
+        poll(fds, 3, (int)(left < SLICE_MS ? left : SLICE_MS));
+        if (client->stop && client->stop(client->context))
+            return fail(client, GTP_STOPPED, "stopped");
+        if (fds[1].revents)
+            read_errors(client);
+        if (fds[2].revents && write_some(client, text, size, &written))
+            return died(client);
+        bool done = false;
+        enum gtp_outcome outcome = fds[0].revents ? read_reply(client, &done) : GTP_SUCCESS;
+        if (done)
+            return outcome;
+    }
+}
+
+enum gtp_outcome gtp_client_command(struct gtp_client *client, int64_t timeout_ms, const char *format, ...) {
+    char text[COMMAND_MAX], command[COMMAND_MAX - 16];
+    if (client->dead != GTP_SUCCESS)
+        return client->dead;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(command, sizeof(command), format, arguments);
+    va_end(arguments);
+    TG_ASSERT(length > 0 && length < (int)sizeof(command) && !strchr(command, '\n'));
+    length = snprintf(text, sizeof(text), "%u %s\n", ++client->id, command);
+    log_debug("engine", "%s < %s", client->name, command);
+    enum gtp_outcome outcome = exchange(client, text, (size_t)length, timeout_ms);
+    log_debug("engine", "%s > %s", client->name, client->reply);
+    return outcome;
+}
+
+const char *gtp_client_reply(const struct gtp_client *client) {
+    return client->reply;
+}

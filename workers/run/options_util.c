@@ -1,0 +1,33 @@
+#include <stdio.h>
+#include <string.h>
+#include "workers/run/run.h"
+
+void run_complain(const char *command, const struct problem *problem) {
+    const char *detail = problem->detail[0] ? problem->detail : tg_error_title(problem->error);
+    fprintf(stderr, "tengen-run %s: %s%s%s\n", command, problem->field, problem->field[0] ? ": " : "",
+            detail);
+}
+
+static int print_help(const char *usage, const struct option_spec *table) {
+    struct buf text = BUF_INIT;
+    int error = options_help(table, &text);
+    printf("usage: tengen-run %s\n%s", usage, error || !text.data ? "" : (const char *)text.data);
+    buf_free(&text);
+    return RUN_OK;
+}
+
+int run_options(const char *usage, const struct option_spec *table, int argc, char **argv, json_t **options,
+                json_t **words) {
+    struct problem problem = {0};
+    *options = NULL;
+    if (words)
+        *words = NULL;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0)
+            return print_help(usage, table);
+    if (!options_parse_argv(table, argc, argv, options, words, &problem))
+        return RUN_OK;
+    run_complain(argv[0], &problem);
+    fprintf(stderr, "usage: tengen-run %s (--help lists the options)\n", usage);
+    return RUN_USAGE;
+}

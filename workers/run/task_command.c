@@ -1,0 +1,164 @@
+/* task_command.c - runs one task, from a file or from the agent. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "proto/wire/json.h"
+#include "workers/alphago/games.h"
+#include "workers/run/run.h"
+#include "workers/task/port.h"
+#include "workers/task/task.h"
+
+enum { TASK_BYTES_MAX = 4 << 20 };
+
+/* Every kind and its run function. */
+static const struct runner {
+    const struct kind *kind;
+    int (*run)(const struct task *task, struct port *port, struct problem *problem);
+} runners[] = {
+    {&kind_selfplay, selfplay_run},
+    {&kind_teacher, teacher_run},
+    {&kind_match, match_run},
+};
+
+static const struct option_spec task_options[] = {
+    {.name = "text",
+     .type = OPTION_BOOL,
+     .initial = "false",
+     .flag_only = true,
+     .help = "write lines for people instead of frames"},
+    {.name = "engine",
+     .type = OPTION_LIST,
+     .max = 64,
+     .initial = "[]",
+     .help = "NAME=COMMAND: a GTP engine that the task may name (gnugo is known where it is installed)"},
+    {.name = NULL},
+};
+
+static struct port *signalled_port; /* for the handler alone */
+
+/* The first wish to end finishes the game; the second, or a plain kill, does not. */
+static void on_signal(int number) {
+    static volatile sig_atomic_t seen;
+    port_interrupt(signalled_port, number == SIGINT && !seen ? ORDER_DRAIN : ORDER_STOP);
+    seen = 1;
+}
+
+static void watch_signals(struct port *port, bool by_hand) {
+    struct sigaction action = {.sa_handler = on_signal};
+    signalled_port = port;
+    sigaction(SIGTERM, &action, NULL);
+    if (by_hand)
+        sigaction(SIGINT, &action, NULL);
+    else
+        signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the agent too, which tells us what it wants */
+}
+
+static int run_task(struct port *port, const json_t *document, struct problem *problem) {
+    struct task task;
+    int error = task_parse(document, &task, problem);
+    if (error)
+        return error;
+    error = problem_set(problem, TG_EUNKNOWN_KIND, "kind", "this runner has no code for %s", task.kind->name);
+    for (size_t i = 0; i < sizeof(runners) / sizeof(runners[0]); i++)
+        if (runners[i].kind == task.kind) {
+            *problem = (struct problem){0};
+            error = runners[i].run(&task, port, problem);
+        }
+    task_free(&task);
+    return error;
+}
+
+/* Runs it and says how it ended. A task that was told to stop is not heard any more: that is a failure, too.
+ */
+static int conduct(struct port *port, const json_t *document) {
+    struct problem problem = {0};
+    int error = run_task(port, document, &problem);
+    if (!error)
+        return port_done(port) ? RUN_FAILED : RUN_OK;
+    if (error == TG_ECANCELLED)
+        problem_set(&problem, TG_ECANCELLED, NULL, "stopped as ordered");
+    if (!problem.error)
+        problem_set(&problem, error, NULL, "%s", tg_error_title(error));
+    port_fail(port, &problem);
+    run_complain("task", &problem);
+    return RUN_FAILED;
+}
+
+/* What the command line and this machine offer, unless the document says so itself. */
+static int offer_engines(json_t *document, const json_t *options, struct problem *problem) {
+    json_t *engines = engines_known();
+    const json_t *list = json_object_get(options, "engine");
+    int error = engines ? 0 : TG_ENO_MEMORY;
+    for (size_t i = 0; i < json_array_size(list) && !error; i++)
+        error = engines_add(engines, json_string_value(json_array_get(list, i)), problem);
+    if (!error) {
+        json_object_update(engines, json_object_get(document, "engines"));
+        json_object_set(document, "engines", engines);
+    }
+    json_decref(engines);
+    return error;
+}
+
+static int run_file(const char *path, const json_t *options, bool text) {
+    struct problem problem = {0};
+    json_t *document = json_read_file(path, TASK_BYTES_MAX, &problem);
+    int error = document ? 0 : problem.error;
+    if (!error && !json_is_object(document))
+        error = problem_set(&problem, TG_EWRONG_TYPE, path, "must be a JSON object");
+    if (!error)
+        error = offer_engines(document, options, &problem);
+    struct port *port = error ? NULL : port_create(-1, STDOUT_FILENO, text);
+    int code = RUN_USAGE;
+    if (error) {
+        run_complain("task", &problem);
+    } else if (port) {
+        watch_signals(port, true);
+        port_hello(port);
+        code = conduct(port, document);
+    }
+    port_destroy(port);
+    json_decref(document);
+    return code;
+}
+
+/* The engines of a task that came from the agent are the agent's own; nothing is added. */
+static int run_frames(bool text) {
+    struct problem problem = {0};
+    json_t *document = NULL;
+    struct port *port = port_create(STDIN_FILENO, STDOUT_FILENO, text);
+    if (!port)
+        return RUN_FAILED;
+    watch_signals(port, false);
+    port_hello(port);
+    int code = RUN_FAILED;
+    if (port_receive_task(port, &document, &problem) == 0) {
+        code = conduct(port, document);
+    } else {
+        port_fail(port, &problem);
+        run_complain("task", &problem);
+    }
+    json_decref(document);
+    port_destroy(port);
+    return code;
+}
+
+int command_task(int argc, char **argv) {
+    json_t *options, *words;
+    int code = run_options("TASK.json [--text] [--engine NAME=COMMAND]... | -", task_options, argc, argv,
+                           &options, &words);
+    if (code || !options)
+        return code;
+    const char *path = json_string_value(json_array_get(words, 0));
+    if (json_array_size(words) != 1) {
+        fprintf(stderr, "tengen-run: expected one task file, or - (tengen-run --help)\n");
+        code = RUN_USAGE;
+    } else if (strcmp(path, "-") == 0) {
+        code = run_frames(option_bool(options, "text"));
+    } else {
+        code = run_file(path, options, option_bool(options, "text"));
+    }
+    json_decref(options);
+    json_decref(words);
+    return code;
+}

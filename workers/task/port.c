@@ -1,0 +1,244 @@
+#include "workers/task/port.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "proto/base/clock.h"
+#include "proto/wire/chunk.h"
+#include "proto/wire/frame.h"
+
+enum { PROGRESS_MS = 250, ALIVE_MS = 10000, READ_BYTES = 65536 };
+
+struct port {
+    int in_fd, out_fd;
+    bool text;
+    struct frame_decoder decoder;
+    volatile sig_atomic_t order; /* enum order */
+    int64_t seq, units;
+    int64_t progress_ms; /* when progress was last sent */
+    bool held;           /* something moved since */
+    json_t *live;        /* the last that was given, owned */
+};
+
+struct port *port_create(int in_fd, int out_fd, bool text) {
+    struct port *port = calloc(1, sizeof(*port));
+    if (!port)
+        return NULL;
+    port->in_fd = in_fd;
+    port->out_fd = out_fd;
+    port->text = text;
+    port->progress_ms = clock_monotonic_ms() - PROGRESS_MS;
+    frame_decoder_init(&port->decoder);
+    return port;
+}
+
+void port_destroy(struct port *port) {
+    if (!port)
+        return;
+    frame_decoder_free(&port->decoder);
+    json_decref(port->live);
+    free(port);
+}
+
+void port_interrupt(struct port *port, enum order order) {
+    if ((int)order > port->order)
+        port->order = (sig_atomic_t)order;
+}
+
+int64_t port_units(const struct port *port) {
+    return port->units;
+}
+
+int port_fd(const struct port *port) {
+    return port->in_fd;
+}
+
+/* ---- In ---- */
+
+/* Reads what is there (at least something when it blocks) into the decoder. */
+static int feed(struct port *port) {
+    uint8_t bytes[READ_BYTES];
+    ssize_t got;
+    do
+        got = read(port->in_fd, bytes, sizeof(bytes));
+    while (got < 0 && errno == EINTR && port->order != ORDER_STOP);
+    if (got <= 0) {
+        port->in_fd = -1;
+        return TG_EUNREACHABLE;
+    }
+    return frame_decoder_feed(&port->decoder, bytes, (size_t)got);
+}
+
+int port_receive_task(struct port *port, json_t **task, struct problem *problem) {
+    for (;;) {
+        struct frame frame;
+        int got = frame_decoder_next(&port->decoder, &frame, problem);
+        if (got < 0)
+            return got;
+        if (got == 0) {
+            int error = feed(port);
+            if (error)
+                return problem_set(problem, error, NULL, "the input ended before a task came");
+            continue;
+        }
+        const char *type = json_string_value(json_object_get(frame.header, "type"));
+        json_t *found = json_object_get(frame.header, "task");
+        bool is_task = type && strcmp(type, "task") == 0 && json_is_object(found);
+        *task = is_task ? json_incref(found) : NULL;
+        frame_free(&frame);
+        return is_task ? 0 : problem_set(problem, TG_EINVALID, "type", "the first frame must be a task");
+    }
+}
+
+static void obey(struct port *port, const json_t *header) {
+    const char *type = json_string_value(json_object_get(header, "type"));
+    const char *mode = json_string_value(json_object_get(header, "mode"));
+    if (!type || strcmp(type, "stop") != 0)
+        return; /* frames of a later protocol are none of ours */
+    port_interrupt(port, mode && strcmp(mode, "drain") == 0 ? ORDER_DRAIN : ORDER_STOP);
+}
+
+/* 0, or the decoder's error. */
+static int take_orders(struct port *port) {
+    for (;;) {
+        struct frame frame;
+        int got = frame_decoder_next(&port->decoder, &frame, NULL);
+        if (got <= 0)
+            return got;
+        obey(port, frame.header);
+        frame_free(&frame);
+    }
+}
+
+enum order port_order(struct port *port) {
+    while (port->in_fd >= 0) {
+        int error = take_orders(port); /* what came with the last bytes, first */
+        struct pollfd ready = {.fd = port->in_fd, .events = POLLIN};
+        if (!error && poll(&ready, 1, 0) <= 0)
+            break;
+        if (!error)
+            error = feed(port);
+        if (error) {
+            port->in_fd = -1;
+            port_interrupt(port, ORDER_STOP);
+        }
+    }
+    return (enum order)port->order;
+}
+
+/* ---- Out ---- */
+
+static int write_text(struct port *port, const char *text, size_t size) {
+    while (size > 0) {
+        ssize_t wrote = write(port->out_fd, text, size);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return TG_EIO;
+        text += wrote;
+        size -= (size_t)wrote;
+    }
+    return 0;
+}
+
+static int send_line(struct port *port, const char *line) {
+    int error = write_text(port, line, strlen(line));
+    if (error)
+        port_interrupt(port, ORDER_STOP);
+    return error;
+}
+
+/* For people: the header without what would fill the screen. */
+static int send_as_text(struct port *port, const json_t *header) {
+    json_t *shown = json_deep_copy(header);
+    json_object_del(shown, "live");
+    json_object_del(json_object_get(shown, "game"), "sgf");
+    char *line = shown ? json_dumps(shown, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    int error = line ? send_line(port, line) : TG_ENO_MEMORY;
+    if (!error)
+        error = send_line(port, "\n");
+    free(line);
+    json_decref(shown);
+    return error;
+}
+
+/* Takes over the header. */
+static int send_frame(struct port *port, json_t *header, const void *body, size_t body_size) {
+    if (!header)
+        return TG_ENO_MEMORY;
+    int error = port->text ? send_as_text(port, header) : frame_write(port->out_fd, header, body, body_size);
+    json_decref(header);
+    if (error)
+        port_interrupt(port, ORDER_STOP);
+    return error;
+}
+
+int port_hello(struct port *port) {
+    return send_frame(
+        port, json_pack("{s:s, s:i, s:i}", "type", "hello", "protocol", 1, "pid", (int)getpid()), NULL, 0);
+}
+
+static int send_progress(struct port *port) {
+    json_t *live = port->live ? json_incref(port->live) : json_array();
+    port->progress_ms = clock_monotonic_ms();
+    port->held = false;
+    return send_frame(
+        port, json_pack("{s:s, s:I, s:o}", "type", "progress", "done", (json_int_t)port->units, "live", live),
+        NULL, 0);
+}
+
+int port_progress(struct port *port, const json_t *live) {
+    json_t *copy = live ? json_deep_copy(live) : NULL;
+    json_decref(port->live);
+    port->live = copy;
+    port->held = true;
+    return clock_monotonic_ms() - port->progress_ms >= PROGRESS_MS ? send_progress(port) : 0;
+}
+
+int port_alive(struct port *port) {
+    int64_t since = clock_monotonic_ms() - port->progress_ms;
+    return since >= ALIVE_MS || (port->held && since >= PROGRESS_MS) ? send_progress(port) : 0;
+}
+
+int port_chunk(struct port *port, const json_t *header, const void *body, size_t body_size) {
+    json_int_t units = json_integer_value(json_object_get(header, "units"));
+    struct buf chunk = BUF_INIT;
+    int error = chunk_encode(&chunk, header, body, body_size);
+    json_t *frame =
+        json_pack("{s:s, s:I, s:I}", "type", "chunk", "seq", (json_int_t)port->seq, "units", units);
+    if (frame && port->text)
+        json_object_set(frame, "game", json_object_get(header, "game"));
+    if (!error)
+        error = send_frame(port, frame, chunk.data, chunk.size);
+    else
+        json_decref(frame);
+    buf_free(&chunk);
+    if (error)
+        return error;
+    port->seq++;
+    port->units += units;
+    return 0;
+}
+
+int port_metric(struct port *port, const char *name, int64_t step, double value) {
+    return send_frame(port,
+                      json_pack("{s:s, s:s, s:I, s:f}", "type", "metric", "name", name, "step",
+                                (json_int_t)step, "value", value),
+                      NULL, 0);
+}
+
+int port_done(struct port *port) {
+    return send_frame(port, json_pack("{s:s, s:I}", "type", "done", "units", (json_int_t)port->units), NULL,
+                      0);
+}
+
+int port_fail(struct port *port, const struct problem *problem) {
+    return send_frame(port,
+                      json_pack("{s:s, s:s, s:s, s:s}", "type", "fail", "code", tg_error_code(problem->error),
+                                "detail", problem->detail, "field", problem->field),
+                      NULL, 0);
+}

@@ -1,0 +1,54 @@
+/* port.h - a runner's connection to its agent: results go out as frames, orders come in.
+ *
+ * Frames are docs/protocol.md's; a port for people writes a line of text for each instead. Everything is
+ * written at once (blocking): when port_chunk() has returned, the unit is the agent's. Orders are looked for
+ * without waiting, and a runner that waits for something else can wait for port_fd() too.
+ *
+ * When the agent is gone (end of input, or nobody reads), the order is to stop: nothing could be delivered.
+ * One thread, except port_interrupt().
+ */
+#ifndef TENGEN_TASK_PORT_H
+#define TENGEN_TASK_PORT_H
+
+#include <stdbool.h>
+#include <jansson.h>
+#include "proto/base/error.h"
+
+enum order {
+    ORDER_GO,
+    ORDER_DRAIN, /* finish the units that have begun, begin none */
+    ORDER_STOP,  /* give up at once */
+};
+
+struct port;
+
+/* in_fd: where orders come from, -1 when nowhere. Ignore SIGPIPE before. NULL: out of memory. */
+struct port *port_create(int in_fd, int out_fd, bool text);
+void port_destroy(struct port *port);
+
+/* The first frame of an agent. Waits for it. The caller owns *task. */
+int port_receive_task(struct port *port, json_t **task, struct problem *problem);
+
+/* The frames of a runner. 0 or TG_EIO (the port then orders to stop). The json_t arguments stay the caller's.
+ */
+int port_hello(struct port *port);
+int port_chunk(struct port *port, const json_t *header, const void *body, size_t body_size); /* numbers it */
+int port_metric(struct port *port, const char *name, int64_t step, double value);
+int port_done(struct port *port);
+int port_fail(struct port *port, const struct problem *problem);
+
+/* Progress: `live` (an array, may be NULL) replaces what is shown. Sent at most 4 times a second; what was
+ * held back goes with a later call. port_alive() says that real work goes on although nothing moved: sent
+ * every 10 seconds at most. */
+int port_progress(struct port *port, const json_t *live);
+int port_alive(struct port *port);
+
+int64_t port_units(const struct port *port); /* finished: the sum of the chunks' units */
+
+enum order port_order(struct port *port);
+int port_fd(const struct port *port); /* readable when an order may have come; -1 */
+
+/* An order from a signal handler. It never becomes weaker. */
+void port_interrupt(struct port *port, enum order order);
+
+#endif
