@@ -11,8 +11,10 @@
  *   end      store job_end -> sched_job_end            (a job that ends early, is cancelled, or has failed)
  *
  * So memory never promises what the disk does not know, and mutations that report stored facts may arrive
- * late or twice: what no longer fits is ignored. After a restart the state is rebuilt from the store
- * (sched_job_add, sched_task_restore, sched_worker_set); leases then run a full period again.
+ * late or twice: what no longer fits is ignored. Make them from the store's completions, in their order: then
+ * a job is added before anything is reported that its transaction did not see yet. After a restart the state
+ * is rebuilt from the store (in this order: sched_worker_set, sched_job_add by ascending id,
+ * sched_task_restore); leases then run a full period again.
  *
  * Data. A job is counters, not tasks: indices below next_index were leased at least once, of those only the
  * tasks that are leased, lapsed or waiting for another attempt are in memory. Jobs that have a task to give
@@ -63,7 +65,10 @@ struct sched_worker {
  * ones". */
 int sched_worker_set(struct sched *sched, const struct sched_worker *worker);
 int sched_worker_state(struct sched *sched, int64_t worker,
-                       enum sched_worker_state state);              /* TG_ENOT_FOUND */
+                       enum sched_worker_state state); /* TG_ENOT_FOUND */
+/* Whether it has been heard of lately; only for what the reasons say. Online after sched_worker_set.
+ * TG_ENOT_FOUND. */
+int sched_worker_online(struct sched *sched, int64_t worker, bool online);
 int sched_worker_leases(const struct sched *sched, int64_t worker); /* how many it holds */
 
 /* ---- jobs ---- */
@@ -132,8 +137,8 @@ struct sched_decision sched_decide(const struct sched *sched, int64_t worker, bo
 
 /* Gives the decided task to the worker. Must follow sched_decide without another mutation in between. */
 int sched_lease(struct sched *sched, const struct sched_lease *lease, int64_t worker, int64_t now);
-/* The store has refused the lease, or the worker was gone before it could be told: the attempt does not
- * count. */
+/* The store has refused the lease: the attempt never was. (A worker that is gone before it could be told has
+ * the lease all the same: it lapses, or the worker's next `holding` gives it up.) */
 void sched_lease_undo(struct sched *sched, int64_t task, int attempt);
 
 enum sched_held {

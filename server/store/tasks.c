@@ -28,7 +28,7 @@ int task_state_parse(const char *name, enum task_state *state) {
     " t.worker, w.name, t.leased_ms, t.ended_ms, t.beat_sequence, t.error"
 #define TASK_SELECT                                                                                          \
     "SELECT " TASK_COLUMNS " FROM tasks t JOIN jobs j ON j.id = t.job LEFT JOIN workers w ON w.id = "        \
-                           "t.worker "
+    "t.worker "
 
 struct task_sink {
     task_row_fn fn;

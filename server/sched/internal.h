@@ -1,0 +1,137 @@
+/* internal.h - the scheduler's data; inside server/sched only. sched.h has the outside view.
+ *
+ *      worker --leases--> task --job--> job --group--> group (a set of needed capabilities)
+ *                          |             |                |
+ *                     timers (heap       returned tasks,  tree of its ready jobs,
+ *                     by due time)       lowest index     first = the one to serve
+ *                                        first
+ *
+ * A task in memory is in exactly one of these states:
+ *      LEASED    in its worker's list and in the timers (due: when the lease lapses)
+ *      LAPSED    in its job's returned list; `worker` may take it back while it is there
+ *      RETURNED  in its job's returned list; nobody may
+ *      BACKOFF   in the timers (due: when it becomes RETURNED)
+ * All tasks of a job, in whatever state, are in job->tasks.
+ *
+ * A job is in its group's tree if and only if it is ready: not paused, waiting for no job, and with a task to
+ * give away. The tree's key (priority, leased, id) must not change while the job is in it: job_unqueue
+ * before, job_requeue after.
+ */
+#ifndef TENGEN_SCHED_INTERNAL_H
+#define TENGEN_SCHED_INTERNAL_H
+
+#include "server/sched/map.h"
+#include "server/sched/sched.h"
+
+enum task_place { PLACE_LEASED, PLACE_LAPSED, PLACE_RETURNED, PLACE_BACKOFF };
+
+struct task {
+    int64_t id, index, worker; /* worker: who holds it or may come back; 0: nobody */
+    struct job *job;
+    int64_t units_done, due;
+    size_t timer_at; /* position in the timers while LEASED or BACKOFF */
+    int attempt, failures;
+    enum task_place place;
+    struct task *previous, *next;         /* in the worker's leases or the job's returned list */
+    struct task *job_previous, *job_next; /* in job->tasks */
+};
+
+struct task_list {
+    struct task *first, *last;
+    int64_t count;
+};
+
+struct job {
+    int64_t id;
+    int priority;
+    bool paused, queued;
+    uint32_t tree_rank; /* heap order of the treap */
+    int64_t leased;     /* tasks at work */
+    struct job *left, *right;
+    struct group *group;
+    int64_t first_task, task_count, units_total, task_units, next_index, tasks_done;
+    int64_t leased_units, backing_off;
+    struct task_list returned;
+    struct task *tasks;
+    int64_t *unmet; /* jobs that this one waits for */
+    size_t unmet_count;
+    int64_t *dependents; /* jobs that wait for this one */
+    size_t dependent_count, dependent_room;
+    struct job *next_ending; /* in sched_job_end's work list */
+};
+
+struct group {
+    char **needs; /* sorted, without repetition */
+    size_t need_count;
+    size_t slot;  /* in sched->groups and in every worker's `fits` */
+    int64_t jobs; /* that refer to it; freed with the last */
+    struct job *root, *first;
+    int64_t ready;
+};
+
+struct worker {
+    int64_t id;
+    enum sched_worker_state state;
+    bool online;
+    char **capabilities; /* sorted */
+    size_t capability_count;
+    bool *fits; /* by group slot */
+    struct task_list leases;
+};
+
+struct sched {
+    struct sched_options options;
+    struct map jobs, tasks, workers; /* id -> struct */
+    struct group **groups;           /* NULL: a free slot */
+    size_t group_count, group_room;
+    struct task **timers; /* binary heap by due */
+    size_t timer_count, timer_room;
+    struct sched_event *events; /* ring */
+    size_t event_first, event_count, event_room;
+    int64_t ready_jobs, leased;
+    uint64_t generation;
+};
+
+/* ---- names.c: sets of capabilities ---- */
+
+char **names_copy(const char *const *names, size_t count,
+                  size_t *out_count); /* sorted; NULL: out of memory */
+void names_free(char **names, size_t count);
+bool names_contain(char *const *names, size_t count, const char *name);
+bool names_cover(char *const *offered, size_t offered_count, char *const *needed, size_t needed_count);
+
+/* ---- ready.c: groups and their trees ---- */
+
+struct group *group_take(struct sched *sched, const char *const *needs,
+                         size_t count); /* NULL: out of memory */
+void group_release(struct sched *sched, struct group *group);
+bool job_is_ready(const struct job *job);
+bool job_before(const struct job *a, const struct job *b); /* a is served first */
+void job_unqueue(struct sched *sched, struct job *job);
+/* Puts it into its tree when it is ready. more: it has got something that it could not give away before. */
+void job_requeue(struct sched *sched, struct job *job, bool more);
+
+/* ---- timers.c ---- */
+
+int timers_reserve(struct sched *sched); /* room for one more; 0 or TG_ENO_MEMORY */
+void timers_add(struct sched *sched, struct task *task, int64_t due);
+void timers_move(struct sched *sched, struct task *task, int64_t due);
+void timers_remove(struct sched *sched, struct task *task);
+
+/* ---- tasks.c: moving tasks between places ---- */
+
+struct task *task_create(struct sched *sched, struct job *job,
+                         int64_t index);                   /* in no place yet; NULL: out of memory */
+void task_destroy(struct sched *sched, struct task *task); /* leaves its place first */
+void task_leave(struct sched *sched,
+                struct task *task); /* its place; the job's key changes: unqueue before */
+void task_enter_lease(struct sched *sched, struct task *task, struct worker *worker, int64_t due);
+void task_enter_returned(struct sched *sched, struct task *task, bool may_come_back);
+void task_enter_backoff(struct sched *sched, struct task *task, int64_t due);
+int64_t task_units(const struct job *job, int64_t index);
+
+/* ---- sched.c ---- */
+
+void event_push(struct sched *sched, struct sched_event event);
+
+#endif
