@@ -1,6 +1,7 @@
 /* Graphs: refusals that name the operator, gradients against finite differences, the memory plan,
  * determinism. */
 #include "nn_support.h"
+#include "workers/nn/infer.h"
 #include "workers/nn/plan.h"
 #include "workers/nn/run.h"
 
@@ -144,6 +145,79 @@ static void a_batch_gives_what_its_samples_give_alone(void **state) {
     graph_destroy(graph);
 }
 
+/* Every pattern that the compiled form fuses, and neighbours that it must leave alone: a result read twice,
+ * an output in the middle, a residual that comes later than its convolution. */
+static struct graph *tower(void) {
+    struct graph *graph = graph_create();
+    tensor x = graph_input(graph, "planes", SHAPE(9, 9, 9));
+    tensor stem = graph_relu(graph, "stem.relu", conv_norm_tanh(graph, "stem", x, 12, 3));
+    struct conv_spec same = {.channels = 12, .kernel = {3, 3}, .padding = {1, 1}, .no_bias = true},
+                     point = {.channels = 12};
+    tensor a = graph_conv(graph, "a", stem, &same);
+    a = graph_relu(graph, "a.relu", graph_batch_norm(graph, "a.norm", a));
+    tensor b = graph_batch_norm(graph, "b.norm", graph_conv(graph, "b", a, &same));
+    tensor block = graph_relu(graph, "block", graph_add(graph, "block.add", b, stem));
+    tensor c = graph_conv(graph, "c", block, &point), d = graph_conv(graph, "d", block, &same);
+    tensor both = graph_relu(graph, "both", graph_add(graph, "both.add", c, d));
+    tensor mixed =
+        graph_add(graph, "mixed", graph_relu(graph, "c.relu", graph_conv(graph, "e", both, &point)), block);
+    graph_output(graph, "middle", both);
+    graph_output(graph, "out",
+                 graph_linear(graph, "out", graph_global_average(graph, "pool", mixed), 5, true));
+    struct problem problem = {0};
+    if (graph_finish(graph, &problem))
+        fail_msg("%s: %s", problem.field, problem.detail);
+    return graph;
+}
+
+/* Some training steps, so that the running averages are not their start. */
+static void disturb_averages(const struct graph *graph, struct model *model, const float *x, size_t size,
+                             int batch) {
+    struct run *run;
+    assert_int_equal(run_create(graph, RUN_TRAINING, batch, 1, &run, NULL), 0);
+    for (int i = 0; i < 5; i++) {
+        memcpy(run_input(run, 0), x, size * sizeof(float));
+        run_forward(run, model, batch);
+    }
+    run_destroy(run);
+}
+
+static void check_infer(void) {
+    enum { BATCH = 4, SIZE = BATCH * 81 * 9 };
+    struct graph *graph = tower();
+    struct model model;
+    struct run *run;
+    struct infer *infer;
+    struct rng rng;
+    rng_seed(&rng, 11);
+    float *x = random_floats(&rng, SIZE);
+    assert_int_equal(model_create(graph, &model), 0);
+    model_init(&model, 8);
+    disturb_averages(graph, &model, x, SIZE, BATCH);
+    assert_int_equal(run_create(graph, RUN_INFERENCE, BATCH, 1, &run, NULL), 0);
+    assert_int_equal(infer_create(graph, &model, BATCH, &infer, NULL), 0);
+    for (int round = 0; round < 2; round++) { /* twice: nothing may be left over from the first */
+        memcpy(run_input(run, 0), x, SIZE * sizeof(float));
+        memcpy(infer_input(infer, 0), x, SIZE * sizeof(float));
+        run_forward(run, &model, BATCH);
+        infer_forward(infer, BATCH);
+        for (int i = 0; i < BATCH * 5; i++)
+            assert_float_equal(infer_output(infer, "out")[i], run_output(run, "out")[i], 1e-4);
+        for (int i = 0; i < BATCH * 81 * 12; i++)
+            assert_float_equal(infer_output(infer, "middle")[i], run_output(run, "middle")[i], 1e-4);
+    }
+    free(x);
+    run_destroy(run);
+    infer_destroy(infer);
+    model_destroy(&model);
+    graph_destroy(graph);
+}
+
+static void the_compiled_form_equals_the_plain_one(void **state) {
+    (void)state;
+    on_every_isa(check_infer);
+}
+
 static void two_runs_with_one_seed_are_identical(void **state) {
     (void)state;
     struct graph *graph = small_net();
@@ -259,6 +333,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_equal_finite_differences),
         cmocka_unit_test(a_batch_gives_what_its_samples_give_alone),
+        cmocka_unit_test(the_compiled_form_equals_the_plain_one),
         cmocka_unit_test(two_runs_with_one_seed_are_identical),
         cmocka_unit_test(arrays_that_live_together_never_overlap),
         cmocka_unit_test(training_needs_little_more_than_backward_reads),

@@ -1,13 +1,11 @@
 /* conv.c - see conv.h.
  *
- * Scratch of the Winograd form, forward (t*t planes; a group is as many images as keep planes in the
- * second-level cache):
+ * Winograd works on a group of images at a time, as many as keep their planes in the second-level cache.
+ * Scratch:
  *
- *     | packed weights: t*t * in * padded out | input planes: t*t * tiles * in | product planes: t*t * tiles
- * * out |
+ *     | input planes: t*t * tiles * in | product planes: t*t * tiles * out |
  *
- * and backward: the transposed weights, the gradients of both sets of planes and of the transformed weights
- * besides.
+ * and backward: the transposed weights, the gradients of both sets of planes and of the transformed weights.
  */
 #include <string.h>
 #include "workers/nn/conv.h"
@@ -80,12 +78,8 @@ static size_t image_points(const struct conv_shape *s) {
     return (size_t)s->height * (size_t)s->width;
 }
 
-static size_t winograd_forward_scratch(const struct conv_shape *s, struct winograd plan) {
-    size_t group_tiles = (size_t)plan.group * (size_t)plan.tiles, planes = (size_t)plan.planes;
-    size_t raw_weights =
-        planes * (size_t)s->in * (size_t)s->out; /* shares the planes' room before they are needed */
-    size_t group = planes * group_tiles * (size_t)(s->in + s->out);
-    return planes * (size_t)s->in * padded(s->out) + (group > raw_weights ? group : raw_weights);
+static size_t winograd_run_scratch(const struct conv_shape *s, struct winograd plan) {
+    return (size_t)plan.planes * (size_t)plan.group * (size_t)plan.tiles * (size_t)(s->in + s->out);
 }
 
 /* Transforms the weights and packs each plane, as in x out, or transposed as out x in. `raw` is room for the
@@ -111,26 +105,25 @@ static void winograd_transform_group(const struct conv_shape *s, struct winograd
                                       planes + (ptrdiff_t)i * plan.tiles * s->in, stride);
 }
 
-static void winograd_forward(const struct conv_shape *s, struct winograd plan, int batch, const float *x,
-                             const float *w, const float *bias, float *y, float *scratch) {
+static void winograd_run(const struct conv_shape *s, struct winograd plan, int batch, const float *x,
+                         const float *packed, struct conv_tail tail, float *y, float *scratch) {
     const struct kernels *k = kernels_get();
-    size_t plane_weights = (size_t)s->in * padded(s->out);
-    float *packed = scratch, *in_planes = scratch + (size_t)plan.planes * plane_weights;
-    k->winograd_weights(plan.form, (size_t)s->in * (size_t)s->out, w, in_planes);
-    winograd_pack(s, plan, in_planes, false, packed);
+    size_t plane_weights = (size_t)s->in * padded(s->out), image_out = image_points(s) * (size_t)s->out;
     for (int first = 0; first < batch; first += plan.group) {
         int images = batch - first < plan.group ? batch - first : plan.group;
         ptrdiff_t rows = (ptrdiff_t)images * plan.tiles;
-        float *out_planes = in_planes + plan.planes * rows * s->in;
+        float *in_planes = scratch, *out_planes = in_planes + plan.planes * rows * s->in;
         winograd_transform_group(s, plan, images, x + (size_t)first * image_points(s) * (size_t)s->in,
                                  in_planes);
         for (int p = 0; p < plan.planes; p++)
             k->gemm_packed(rows, s->out, s->in, (struct matrix){in_planes + p * rows * s->in, s->in, 1},
                            packed + (size_t)p * plane_weights, out_planes + p * rows * s->out, s->out, NULL);
-        for (int i = 0; i < images; i++)
+        for (int i = 0; i < images; i++) {
+            size_t at = (size_t)(first + i) * image_out;
             k->winograd_output(plan.form, s->height, s->width, s->out,
-                               out_planes + (ptrdiff_t)i * plan.tiles * s->out, rows * s->out, bias, NULL,
-                               false, y + (size_t)(first + i) * image_points(s) * (size_t)s->out);
+                               out_planes + (ptrdiff_t)i * plan.tiles * s->out, rows * s->out, tail.bias,
+                               tail.residual ? tail.residual + at : NULL, tail.relu, y + at);
+        }
     }
 }
 
@@ -272,21 +265,29 @@ static size_t columns_points(const struct conv_shape *s, int batch, bool whole) 
     return whole ? (size_t)batch * image : image < COLUMN_POINTS ? image : COLUMN_POINTS;
 }
 
-static void columns_forward(const struct conv_shape *s, bool whole, int batch, const float *x, const float *w,
-                            const float *bias, float *y, float *scratch) {
-    const struct kernels *k = kernels_get();
+/* The packed weights of all groups, one after the other. */
+static void columns_pack(const struct conv_shape *s, const float *w, float *packed) {
+    int depth = depth_of(s), out = s->out / s->groups;
+    for (int group = 0; group < s->groups; group++, packed += (size_t)depth * padded(out))
+        kernels_get()->pack(depth, out, (struct matrix){w + group * out, s->out, 1}, packed);
+}
+
+static void columns_run(const struct conv_shape *s, bool whole, int batch, const float *x,
+                        const float *packed, struct conv_tail tail, float *y, float *columns) {
     int depth = depth_of(s), in = s->in / s->groups, out = s->out / s->groups;
-    float *packed = scratch, *columns = scratch + (size_t)depth * padded(out);
-    for (int group = 0; group < s->groups; group++) {
-        k->pack(depth, out, (struct matrix){w + group * out, s->out, 1}, packed);
-        struct gemm_tail tail = {.bias = bias ? bias + group * out : NULL};
+    for (int group = 0; group < s->groups; group++, packed += (size_t)depth * padded(out)) {
         for (struct stretch at = {0}; stretch_next(s, batch, whole, &at);) {
             const float *image = x + (size_t)at.image * image_points(s) * (size_t)s->in + group * in;
             if (!whole)
                 columns_gather(s, image, at.first, at.points, columns);
-            size_t to = (size_t)at.image * (size_t)(s->out_height * s->out_width) + (size_t)at.first;
-            k->gemm_packed(at.points, out, depth, (struct matrix){whole ? x : columns, depth, 1}, packed,
-                           y + to * (size_t)s->out + group * out, s->out, bias ? &tail : NULL);
+            size_t point = (size_t)at.image * (size_t)(s->out_height * s->out_width) + (size_t)at.first;
+            size_t to = point * (size_t)s->out + (size_t)(group * out);
+            struct gemm_tail end = {.relu = tail.relu,
+                                    .bias = tail.bias ? tail.bias + group * out : NULL,
+                                    .residual = tail.residual ? tail.residual + to : NULL,
+                                    .ldr = s->out};
+            kernels_get()->gemm_packed(at.points, out, depth, (struct matrix){whole ? x : columns, depth, 1},
+                                       packed, y + to, s->out, &end);
         }
     }
 }
@@ -325,17 +326,58 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
 
 /* ---- the public functions ---- */
 
-size_t conv_forward_scratch(const struct conv_shape *s, int batch) {
+static bool is_winograd(enum conv_method method) {
+    return method == CONV_WINOGRAD3 || method == CONV_WINOGRAD4;
+}
+
+size_t conv_packed_size(const struct conv_shape *s) {
     enum conv_method method = conv_method(s);
-    if (method == CONV_WINOGRAD3 || method == CONV_WINOGRAD4)
-        return winograd_forward_scratch(s, winograd_plan(s, method, batch));
-    bool whole = method == CONV_PRODUCT;
-    return (size_t)depth_of(s) * (padded(s->out / s->groups) + (whole ? 0 : columns_points(s, batch, whole)));
+    if (is_winograd(method))
+        return (size_t)winograd_plan(s, method, 1).planes * (size_t)s->in * padded(s->out);
+    return (size_t)s->groups * (size_t)depth_of(s) * padded(s->out / s->groups);
+}
+
+size_t conv_pack_scratch(const struct conv_shape *s) {
+    enum conv_method method = conv_method(s);
+    return is_winograd(method) ? (size_t)winograd_plan(s, method, 1).planes * (size_t)s->in * (size_t)s->out
+                               : 0;
+}
+
+void conv_pack(const struct conv_shape *s, const float *w, float *packed, float *scratch) {
+    enum conv_method method = conv_method(s);
+    if (!is_winograd(method)) {
+        columns_pack(s, w, packed);
+        return;
+    }
+    struct winograd plan = winograd_plan(s, method, 1);
+    kernels_get()->winograd_weights(plan.form, (size_t)s->in * (size_t)s->out, w, scratch);
+    winograd_pack(s, plan, scratch, false, packed);
+}
+
+size_t conv_run_scratch(const struct conv_shape *s, int batch) {
+    enum conv_method method = conv_method(s);
+    if (is_winograd(method))
+        return winograd_run_scratch(s, winograd_plan(s, method, batch));
+    return method == CONV_PRODUCT ? 0 : (size_t)depth_of(s) * columns_points(s, batch, false);
+}
+
+void conv_run(const struct conv_shape *s, int batch, const float *x, const float *packed,
+              struct conv_tail tail, float *y, float *scratch) {
+    enum conv_method method = conv_method(s);
+    if (is_winograd(method))
+        winograd_run(s, winograd_plan(s, method, batch), batch, x, packed, tail, y, scratch);
+    else
+        columns_run(s, method == CONV_PRODUCT, batch, x, packed, tail, y, scratch);
+}
+
+size_t conv_forward_scratch(const struct conv_shape *s, int batch) {
+    size_t pack = conv_pack_scratch(s), run = conv_run_scratch(s, batch);
+    return conv_packed_size(s) + (pack > run ? pack : run);
 }
 
 size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
     enum conv_method method = conv_method(s);
-    if (method == CONV_WINOGRAD3 || method == CONV_WINOGRAD4)
+    if (is_winograd(method))
         return winograd_backward_scratch(s, winograd_plan(s, method, batch));
     bool whole = method == CONV_PRODUCT;
     size_t points = columns_points(s, batch, whole), out = (size_t)(s->out / s->groups);
@@ -344,11 +386,9 @@ size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
 
 void conv_forward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *bias,
                   float *y, float *scratch) {
-    enum conv_method method = conv_method(s);
-    if (method == CONV_WINOGRAD3 || method == CONV_WINOGRAD4)
-        winograd_forward(s, winograd_plan(s, method, batch), batch, x, w, bias, y, scratch);
-    else
-        columns_forward(s, method == CONV_PRODUCT, batch, x, w, bias, y, scratch);
+    float *rest = scratch + conv_packed_size(s);
+    conv_pack(s, w, scratch, rest);
+    conv_run(s, batch, x, scratch, (struct conv_tail){.bias = bias}, y, rest);
 }
 
 void conv_backward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *dy,
@@ -356,7 +396,7 @@ void conv_backward(const struct conv_shape *s, int batch, const float *x, const 
     enum conv_method method = conv_method(s);
     if (dbias)
         kernels_get()->column_sums((size_t)batch * (size_t)(s->out_height * s->out_width), s->out, dy, dbias);
-    if (method == CONV_WINOGRAD3 || method == CONV_WINOGRAD4)
+    if (is_winograd(method))
         winograd_backward(s, winograd_plan(s, method, batch), batch, x, w, dy, dx, dw, scratch);
     else
         columns_backward(s, method == CONV_PRODUCT, batch, x, w, dy, dx, dw, scratch);

@@ -15,6 +15,7 @@
 #ifndef TENGEN_NN_CONV_H
 #define TENGEN_NN_CONV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct conv_shape {
@@ -40,5 +41,19 @@ void conv_forward(const struct conv_shape *shape, int batch, const float *x, con
 /* Adds to dx, dw and dbias; each may be NULL when it is not wanted. */
 void conv_backward(const struct conv_shape *shape, int batch, const float *x, const float *w, const float *dy,
                    float *dx, float *dw, float *dbias, float *scratch);
+
+/* The same in two halves, for weights that stay: conv_pack once (transformed and laid out for the kernels in
+ * use), then conv_run as often as wanted, with what follows the convolution fused into its last pass: y =
+ * act(x * w + bias + residual). residual has y's shape and may be y itself. */
+struct conv_tail {
+    const float *bias, *residual; /* NULL: none */
+    bool relu;
+};
+size_t conv_packed_size(const struct conv_shape *shape); /* floats */
+size_t conv_pack_scratch(const struct conv_shape *shape);
+void conv_pack(const struct conv_shape *shape, const float *w, float *packed, float *scratch);
+size_t conv_run_scratch(const struct conv_shape *shape, int batch);
+void conv_run(const struct conv_shape *shape, int batch, const float *x, const float *packed,
+              struct conv_tail tail, float *y, float *scratch);
 
 #endif

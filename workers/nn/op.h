@@ -18,6 +18,7 @@
 #include "workers/nn/graph.h"
 
 enum { NODE_PARAMS_MAX = 4 };
+#define BATCH_NORM_EPSILON 1e-5f
 
 enum param_init {
     INIT_ZERO,

@@ -10,7 +10,7 @@
 #include "workers/nn/isa.h"
 #include "workers/nn/op.h"
 
-static const float EPSILON = 1e-5f, MOMENTUM = 0.1f;
+static const float MOMENTUM = 0.1f;
 
 enum { GAMMA, BETA, RUNNING_MEAN, RUNNING_VARIANCE };
 
@@ -59,7 +59,7 @@ static void forward(const struct op_call *c) {
         inverse = c->scratch + 3 * channels; /* `saved` is there in training only */
     }
     for (int i = 0; i < channels; i++) {
-        inverse[i] = 1 / sqrtf(variance[i] + EPSILON);
+        inverse[i] = 1 / sqrtf(variance[i] + BATCH_NORM_EPSILON);
         factor[i] = c->param[GAMMA][i] * inverse[i];
         shift[i] = c->param[BETA][i] - mean[i] * factor[i];
     }
