@@ -174,7 +174,6 @@ export function GameViewer({ record, black, white, live = false, start = null, c
           <Side black name={black} captures={position.captures[0]} toPlay={live && next > 0} />
           <Side name={white} captures={position.captures[1]} toPlay={live && next < 0} />
         </div>
-        {children}
         <div class="card viewer-card">
           <div class="row between baseline">
             <p class="num">
@@ -207,6 +206,7 @@ export function GameViewer({ record, black, white, live = false, start = null, c
             )}
           </div>
         </div>
+        {children}
         <MoveList record={record} at={shown} to={to} />
       </div>
     </div>

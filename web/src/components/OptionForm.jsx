@@ -31,7 +31,8 @@ export function Field({ path, label, hint, problem, children, wide = false, plai
 }
 
 function hintOf(option) {
-  return [option.help, rangeText(option)].filter(Boolean).join(" · ");
+  const text = [option.help, rangeText(option)].filter(Boolean).join(" · ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function Control({ option, value, onChange, attributes, suggestions }) {
@@ -132,7 +133,7 @@ export function OptionFields({ options, values, onChange, path, problem, suggest
           {objects.map((option) => (
             <fieldset key={option.name} class="object" data-field={`${path}.${option.name}`}>
               <legend>{words(option.name)}</legend>
-              {option.help && <p class="help">{option.help}</p>}
+              {option.help && <p class="help">{words(option.help)}</p>}
               {problemAt(problem, `${path}.${option.name}`) && (
                 <p class="problem">{problemAt(problem, `${path}.${option.name}`)}</p>
               )}

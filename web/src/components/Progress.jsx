@@ -21,13 +21,13 @@ export function Progress({ job, label = `Progress of ${job.name || `job ${job.id
   );
 }
 
-/** "740 of 1,000 games · 74 % · 1.25 games/s · 3 min 28 s left" */
-export function ProgressText({ job }) {
+/** "740 of 1,000 games · 74 %", and unless `brief` "· 1.25 games/s · 3 min 28 s left" */
+export function ProgressText({ job, brief = false }) {
   const { total, done } = job.units;
   const parts = [`${count(done)} of ${count(total)} ${job.unit}`];
   if (total > 0) parts.push(percent(done, total));
-  if (job.state === "running" && job.rate_per_s > 0) parts.push(rate(job.rate_per_s, job.unit));
-  if (job.state === "running" && job.eta_s !== null && job.eta_s !== undefined)
+  if (!brief && job.state === "running" && job.rate_per_s > 0) parts.push(rate(job.rate_per_s, job.unit));
+  if (!brief && job.state === "running" && job.eta_s !== null && job.eta_s !== undefined)
     parts.push(`${duration(job.eta_s)} left`);
   return (
     <span class="progress-text num">

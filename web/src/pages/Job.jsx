@@ -90,7 +90,7 @@ function Summary({ job }) {
     <Card>
       <div class="job-progress">
         <Progress job={job} />
-        <ProgressText job={job} />
+        <ProgressText job={job} brief />
       </div>
       {job.reason && (
         <p class="reason" role="status">
@@ -183,6 +183,10 @@ export function JobPage({ id }) {
         <>
           <Summary job={job} />
           <div class="job-grid">
+            <div class="job-aside">
+              <Live job={job} live={data.live} />
+              <Totals job={job} />
+            </div>
             <div class="job-main">
               {job.score && <Score score={job.score} />}
               <JobCharts job={job} />
@@ -195,10 +199,6 @@ export function JobPage({ id }) {
                   ["Configuration", <JobConfig job={job} />],
                 ]}
               />
-            </div>
-            <div class="job-aside">
-              <Live job={job} live={data.live} />
-              <Totals job={job} />
             </div>
           </div>
         </>
