@@ -175,22 +175,20 @@ export class World {
         const id = ++this.lastId.task;
         const worker = this.workers[id % 2];
         const took = (span / done) * perTask * (0.8 + 0.5 * this.random());
-        this.tasks
-          .get(job.id)
-          .push({
-            id,
-            job: job.id,
-            index: Math.floor(n / perTask),
-            state: "done",
-            units: perTask,
-            done: perTask,
-            attempt: 1,
-            worker: worker.id,
-            worker_name: worker.name,
-            leased_ms: when - took,
-            ended_ms: when,
-            error: null,
-          });
+        this.tasks.get(job.id).push({
+          id,
+          job: job.id,
+          index: Math.floor(n / perTask),
+          state: "done",
+          units: perTask,
+          done: perTask,
+          attempt: 1,
+          worker: worker.id,
+          worker_name: worker.name,
+          leased_ms: when - took,
+          ended_ms: when,
+          error: null,
+        });
         this.log(
           job,
           id % 13 === 0 ? "warning" : "info",
@@ -199,22 +197,18 @@ export class World {
             : `task ${id}: ${perTask} games, ${Math.round(7000 + 2000 * this.random())} playouts/s`,
           when,
         );
-        this.metrics
-          .get(job.id)
-          .push({
-            name: "playouts_per_s",
-            step: n,
-            value: 7800 + 900 * Math.sin(n / 60) + 500 * this.random(),
-            time_ms: when,
-          });
-        this.metrics
-          .get(job.id)
-          .push({
-            name: "mean_moves",
-            step: n,
-            value: 74 - 12 * Math.exp(-n / 200) + 3 * this.random(),
-            time_ms: when,
-          });
+        this.metrics.get(job.id).push({
+          name: "playouts_per_s",
+          step: n,
+          value: 7800 + 900 * Math.sin(n / 60) + 500 * this.random(),
+          time_ms: when,
+        });
+        this.metrics.get(job.id).push({
+          name: "mean_moves",
+          step: n,
+          value: 74 - 12 * Math.exp(-n / 200) + 3 * this.random(),
+          time_ms: when,
+        });
       }
       this.addGame(job, when);
     }
@@ -249,16 +243,14 @@ export class World {
         { number: job.units.done + 1, at: 41 },
       ]);
     const [black, white] = this.playersOf(job);
-    return this.live
-      .get(job.id)
-      .map(({ number, at }) => ({
-        game: number,
-        board: 9,
-        komi: job.config.komi,
-        black,
-        white,
-        moves: this.library[number % this.library.length].slice(0, at),
-      }));
+    return this.live.get(job.id).map(({ number, at }) => ({
+      game: number,
+      board: 9,
+      komi: job.config.komi,
+      black,
+      white,
+      moves: this.library[number % this.library.length].slice(0, at),
+    }));
   }
 
   /** One beat of the world: a move in each live game; a finished one is stored. */

@@ -12,11 +12,8 @@ export function LiveBoard({ live, href, coordinates = false }) {
   const position = replay.current(record, record.moves.length);
   const toPlay = record.moves.length % 2 ? -1 : 1;
   return (
-    <a
-      class="live-board"
-      href={href}
-      aria-label={`Watch ${live.black} against ${live.white}, move ${record.moves.length}`}
-    >
+    <a class="live-board" href={href}>
+      <span class="sr">Watch</span>
       <Board position={position} moves={record.moves} size={record.size} coordinates={coordinates} label="Live game" />
       <span class="live-caption">
         <span class={toPlay > 0 ? "to-play" : ""}>

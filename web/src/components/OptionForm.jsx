@@ -1,7 +1,7 @@
 // OptionForm.jsx - the fields of an option table, whatever the kind: one component for each type.
 
 import { useId } from "preact/hooks";
-import { words } from "../lib/format.js";
+import { sentence, words } from "../lib/format.js";
 import { rangeText } from "../lib/options.js";
 
 /** The sentence of a problem that names this path, if it does. */
@@ -32,7 +32,7 @@ export function Field({ path, label, hint, problem, children, wide = false, plai
 
 function hintOf(option) {
   const text = [option.help, rangeText(option)].filter(Boolean).join(" · ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return sentence(text);
 }
 
 function Control({ option, value, onChange, attributes, suggestions }) {
@@ -133,7 +133,7 @@ export function OptionFields({ options, values, onChange, path, problem, suggest
           {objects.map((option) => (
             <fieldset key={option.name} class="object" data-field={`${path}.${option.name}`}>
               <legend>{words(option.name)}</legend>
-              {option.help && <p class="help">{words(option.help)}</p>}
+              {option.help && <p class="help">{sentence(option.help)}</p>}
               {problemAt(problem, `${path}.${option.name}`) && (
                 <p class="problem">{problemAt(problem, `${path}.${option.name}`)}</p>
               )}

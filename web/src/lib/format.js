@@ -75,10 +75,11 @@ const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 export const clock = (timeMs) => clockTime.format(timeMs);
 export const date = (timeMs) => dateTime.format(timeMs);
 
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** "black_wins" as "Black wins". */
 export function words(name) {
-  const text = String(name).replace(/[_.]+/g, " ").trim();
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return sentence(String(name).replace(/[_.]+/g, " ").trim());
 }
 
 export const plural = (n, one_, many = `${one_}s`) => `${count(n)} ${n === 1 ? one_ : many}`;

@@ -51,7 +51,8 @@ export function configOf(options, values) {
 /** "1 to 10,000,000 games", "" when there is nothing to say. */
 export function rangeText(option) {
   if (option.type !== "int" && option.type !== "number") return option.unit || "";
-  const number = (n) => (Math.abs(n) >= 1e6 && n % 1e6 === 0 ? `${n / 1e6} million` : n.toLocaleString("en").replace("-", "\u2212"));
+  const number = (n) =>
+    Math.abs(n) >= 1e6 && n % 1e6 === 0 ? `${n / 1e6} million` : n.toLocaleString("en").replace("-", "\u2212");
   const { min, max } = option;
   if (!Number.isFinite(min) || !Number.isFinite(max) || (min === 0 && max === 0)) return option.unit || "";
   const high = max >= 2 ** 53 ? "" : number(max);

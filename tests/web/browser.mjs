@@ -1,0 +1,97 @@
+// browser.mjs - Debian's chromium, and pages that notice what must never happen: script errors, refused content (CSP),
+// and requests to any other host.
+
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { equal, same } from "./tap.mjs";
+
+const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
+export const SCREENSHOTS = path.join(ROOT, "build", "screenshots");
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export const launch = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS, headless: true });
+
+const SIZES = {
+  desk: { viewport: { width: 1280, height: 860 } },
+  phone: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true },
+};
+
+/** Lines that the browser prints about answers with an error status, which some tests ask for on purpose. */
+const EXPECTED = /Failed to load resource/;
+
+/** Opens `url`; the page's `faults` collects what went wrong on it. */
+export async function open(browser, url, { scheme = "light", size = "desk" } = {}) {
+  const context = await browser.newContext({
+    ...SIZES[size],
+    colorScheme: scheme,
+    reducedMotion: "reduce",
+    locale: "en-GB",
+  });
+  context.setDefaultTimeout(15000 * Number(process.env.TENGEN_TEST_SLOW || 1));
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(`script error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !EXPECTED.test(message.text())) page.faults.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    if (new URL(request.url()).host !== new URL(url).host)
+      page.faults.push(`request to another host: ${request.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** Runs body(page) on a page of its own, and fails if the page saw any fault. */
+export async function withPage(browser, url, options, body) {
+  const page = await open(browser, url, options);
+  try {
+    await body(page);
+    same(page.faults, [], "faults on the page");
+  } finally {
+    await page.context().close();
+  }
+}
+
+export async function screenshot(page, name) {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
+}
+
+/** What axe-core finds that is serious or critical, as readable lines. It is run as a
+ * debugger would run it: the CSP forbids it otherwise. */
+export async function violations(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: await readFile(AXE, "utf8") });
+  const found = await page.evaluate(async () => (await axe.run(document, { resultTypes: ["violations"] })).violations);
+  return found
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}: ${node.failureSummary}`));
+}
+
+/** Nothing may be wider than the window. */
+export async function noHorizontalScroll(page, what) {
+  const [content, window_] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  equal(Math.max(content, window_), window_, `${what}: width of the content`);
+}
+
+/** Hides or shows the tab as far as the page can tell: a headless browser's tabs are always visible. */
+export function setHidden(page, hidden) {
+  return page.evaluate((value) => {
+    Object.defineProperty(document, "hidden", { value, configurable: true });
+    Object.defineProperty(document, "visibilityState", { value: value ? "hidden" : "visible", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}

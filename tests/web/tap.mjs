@@ -1,0 +1,72 @@
+// tap.mjs - the little that these tests need of a test framework: named tests, one after the other, as TAP.
+
+import { inspect } from "node:util";
+
+let number = 0;
+let failed = 0;
+let word = "";
+
+/** Runs only the tests whose name contains `text`. */
+export function only(text) {
+  word = text;
+}
+
+const indent = (text) => text.replace(/^/gm, "    ");
+
+/** Runs one test. `fn` throws to fail. A failure does not stop the others. */
+export async function test(name, fn) {
+  if (!name.includes(word)) return;
+  number += 1;
+  try {
+    await fn();
+    console.log(`ok ${number} - ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`not ok ${number} - ${name}`);
+    console.log(`  ---\n${indent(String(error?.stack || error))}\n  ...`);
+  }
+}
+
+export function skip(name, reason) {
+  number += 1;
+  console.log(`ok ${number} - ${name} # SKIP ${reason}`);
+}
+
+/** Prints the plan and gives the exit code. */
+export function finish() {
+  console.log(`1..${number}`);
+  return failed ? 1 : 0;
+}
+
+export function ok(value, what) {
+  if (!value) throw new Error(`${what}: got ${inspect(value)}`);
+}
+
+export function equal(actual, expected, what) {
+  if (!Object.is(actual, expected)) throw new Error(`${what}: expected ${inspect(expected)}, got ${inspect(actual)}`);
+}
+
+export function same(actual, expected, what) {
+  const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== e) throw new Error(`${what}:\nexpected ${e}\ngot      ${a}`);
+}
+
+export function match(text, pattern, what) {
+  if (!pattern.test(text)) throw new Error(`${what}: ${inspect(text)} does not match ${pattern}`);
+}
+
+/** Waits until probe() gives something true, and returns it. */
+export async function until(probe, what, timeoutMs = 15000) {
+  const end = Date.now() + timeoutMs * Number(process.env.TENGEN_TEST_SLOW || 1);
+  let last;
+  for (;;) {
+    try {
+      last = await probe();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms, the last answer was ${inspect(last)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,519 @@
+// test_mock.mjs - the dashboard against the pretended coordinator: every page, and what a real one cannot be asked for.
+
+import { noHorizontalScroll, open, screenshot, setHidden, violations, withPage } from "./browser.mjs";
+import { startMock } from "./mock/server.mjs";
+import { equal, match, ok, same, test, until } from "./tap.mjs";
+
+const text = (page, selector) => page.locator(selector).first().innerText();
+const countOf = (page, selector) => page.locator(selector).count();
+const stonesOn = (page, scope = "") =>
+  countOf(page, `${scope} .shudan-vertex.shudan-sign_1, ${scope} .shudan-vertex.shudan-sign_-1`);
+
+/** A test on a fresh page of a fresh mock. */
+function mockTest(browser, name, hash, body, { mock: mockOptions = {}, ...pageOptions } = {}) {
+  return test(`mock: ${name}`, async () => {
+    const mock = await startMock(mockOptions);
+    try {
+      await withPage(browser, `${mock.url}/${hash}`, pageOptions, (page) => body(page, mock));
+    } finally {
+      await mock.close();
+    }
+  });
+}
+
+async function overviewTests(browser) {
+  await mockTest(browser, "the overview shows jobs, workers, games and a live board that moves", "#/", async (page) => {
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    match(await text(page, ".area-jobs"), /first games[\s\S]*no worker offers engine:katago/, "jobs");
+    match(await text(page, ".area-workers"), /kitchen-pc[\s\S]*laptop-anna/, "workers");
+    equal(await countOf(page, ".area-games tbody tr"), 8, "latest games");
+    await page.locator(".live-card .shudan-goban").waitFor();
+    const before = await text(page, ".live-caption");
+    await until(async () => (await text(page, ".live-caption")) !== before, "the next move");
+    equal(await text(page, ".sidebar .connection"), "Live", "state of the connection");
+  });
+  await mockTest(browser, "nothing jumps while the overview loads", "#/", async (page) => {
+    await page.locator(".live-card .shudan-goban").waitFor();
+    const shift = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          let sum = 0;
+          new PerformanceObserver((list) => list.getEntries().forEach((entry) => (sum += entry.value))).observe({
+            type: "layout-shift",
+            buffered: true,
+          });
+          setTimeout(() => resolve(sum), 500);
+        }),
+    );
+    ok(shift < 0.1, `cumulative layout shift below 0.1, got ${shift}`);
+  });
+  await mockTest(
+    browser,
+    "an unused coordinator says what to do next on every page",
+    "#/",
+    async (page, mock) => {
+      const expected = {
+        "": "Submit a job",
+        jobs: "Submit the first one",
+        games: "Submit a job that plays games",
+        workers: "tengen work",
+        tokens: "Create an admin token first",
+      };
+      for (const [hash, words] of Object.entries(expected)) {
+        await page.goto(`${mock.url}/#/${hash}`);
+        await page.locator("main").getByText(words).first().waitFor();
+      }
+      await page.goto(`${mock.url}/#/nowhere/at/all`);
+      await page.getByText("There is no such page").waitFor();
+    },
+    { mock: { empty: true } },
+  );
+}
+
+async function connectionTests(browser) {
+  await mockTest(
+    browser,
+    "a hidden tab holds no stream, and is fresh when it returns",
+    "#/jobs",
+    async (page, mock) => {
+      await until(() => mock.streams.size === 1, "one stream");
+      await setHidden(page, true);
+      await until(() => mock.streams.size === 0, "no stream while hidden");
+      const opened = mock.opened;
+      const job = mock.world.addJob({ kind: "selfplay", name: "while you were away" });
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      equal(mock.opened, opened, "streams opened while hidden");
+      equal(await page.getByText(job.name).count(), 0, "rows of a job that came while hidden");
+      await setHidden(page, false);
+      await page.getByText(job.name).waitFor();
+      await until(() => mock.streams.size === 1, "one stream again");
+    },
+  );
+  await mockTest(
+    browser,
+    "a lost line is said quietly, polled around, and forgotten when it is back",
+    "#/jobs",
+    async (page, mock) => {
+      await until(() => mock.streams.size === 1, "a stream");
+      mock.noEvents = true;
+      mock.dropStreams();
+      await page.locator(".sidebar .connection-retrying").waitFor();
+      await page.getByText("The live line to the coordinator is down").waitFor();
+      equal(await countOf(page, ".job-table tbody tr"), 5, "rows that stay on the page");
+      mock.world.addJob({ kind: "match", name: "seen by asking" });
+      await page.getByText("seen by asking").waitFor();
+      mock.noEvents = false;
+      await page.getByRole("button", { name: "Try now" }).click();
+      await page.locator(".sidebar .connection-live").waitFor();
+      equal(await page.getByText("The live line to the coordinator is down").count(), 0, "notices");
+    },
+  );
+  await mockTest(browser, "the stream resumes after the last event that was seen", "#/jobs", async (page, mock) => {
+    await until(() => mock.streams.size === 1 && mock.eventId > 2, "some events");
+    await page.locator(".job-table").waitFor();
+    const request = page.waitForRequest((one) => one.url().includes("/events"));
+    mock.dropStreams();
+    match((await request).headers()["last-event-id"] || "", /^[1-9]\d*$/, "Last-Event-ID");
+  });
+  await mockTest(
+    browser,
+    "an error keeps what was loaded, and can be tried again",
+    "#/jobs/999",
+    async (page, mock) => {
+      await page.getByText("It is not here (any more).").waitFor();
+      await page.goto(`${mock.url}/#/workers`);
+      await page.getByText("kitchen-pc").waitFor();
+      mock.broken = true;
+      await page.getByRole("button", { name: "Drain kitchen-pc" }).click();
+      await page.locator(".toast-bad").getByText("the coordinator is starting").waitFor();
+      mock.broken = false;
+    },
+  );
+  await test("mock: a coordinator that is down is said so, and found when it is back", async () => {
+    const mock = await startMock();
+    mock.broken = true;
+    await withPage(browser, `${mock.url}/#/`, {}, async (page) => {
+      await page.getByText("The coordinator does not answer").waitFor();
+      mock.broken = false;
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+    });
+    await mock.close();
+  });
+}
+
+async function signInTests(browser) {
+  const token = "tg_secret";
+  const body = async (page) => {
+    await page.getByLabel("Token").fill("tg_wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("this token is not known here").waitFor();
+    same(await violations(page), [], "violations on the sign-in page");
+    await screenshot(page, "sign-in");
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    const cookies = await page.context().cookies();
+    ok(
+      cookies.every((cookie) => cookie.httpOnly),
+      "scripts cannot read the session's cookie",
+    );
+    const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+    ok(!kept.includes(token), "the token is kept nowhere in the page");
+  };
+  await mockTest(browser, "asks for a token, refuses a wrong one, keeps a right one only as a cookie", "#/", body, {
+    mock: { token },
+  });
+  await mockTest(
+    browser,
+    "an address that ends in #token= signs in and forgets it",
+    `#token=${token}`,
+    async (page) => {
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      equal(new URL(page.url()).hash, "#/", "address");
+    },
+    { mock: { token } },
+  );
+}
+
+async function formTests(browser) {
+  const field = (page, path) => page.locator(`[data-field="${path}"]`);
+  await mockTest(
+    browser,
+    "the form is made from the kinds, and problems stand at their field",
+    "#/jobs/new?kind=match",
+    async (page) => {
+      await field(page, "config.a.playouts").locator("input").fill("99999999");
+      await page.getByRole("button", { name: "Submit job" }).click();
+      const wrong = field(page, "config.a.playouts").locator(".problem");
+      await wrong.waitFor();
+      match(await wrong.innerText(), /must be 1 to 10000000/, "problem");
+      equal(await page.evaluate(() => document.activeElement.name), "config.a.playouts", "focused field");
+      equal(
+        await field(page, "config.a.playouts").locator("input").getAttribute("aria-invalid"),
+        "true",
+        "aria-invalid",
+      );
+      await screenshot(page, "form-problem");
+      await field(page, "config.a.playouts").locator("input").fill("many");
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await wrong.getByText("must be a number").waitFor();
+      await field(page, "config.a.playouts").locator("input").fill("200");
+      await field(page, "name").locator("input").fill("from the form");
+      await field(page, "config.sprt.enabled").locator("input").check();
+      await field(page, "config.rules").locator("select").selectOption("tromp-taylor");
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await page.getByRole("heading", { name: "from the form" }).waitFor();
+      await page.getByRole("tab", { name: "Configuration" }).click();
+      match(
+        (await text(page, ".panel")).replace(/\s+/g, " "),
+        /rules tromp-taylor.*a\.playouts 200.*b\.playouts 1000.*sprt\.enabled true/,
+        "config",
+      );
+    },
+  );
+  await mockTest(
+    browser,
+    "JSON mode takes over the form, says what is wrong, and takes sets of jobs",
+    "#/jobs/new",
+    async (page) => {
+      await field(page, "config.games").locator("input").fill("24");
+      await page.getByRole("button", { name: "JSON", exact: true }).click();
+      const area = page.getByLabel("JSON", { exact: true });
+      same(JSON.parse(await area.inputValue()), { kind: "selfplay", config: { games: 24 } }, "document");
+      await area.fill("{");
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await page.getByText("Not valid JSON").waitFor();
+      await area.fill(JSON.stringify({ kind: "selfplay", config: { gamse: 1 } }));
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await page.getByText("there is no option gamse").waitFor();
+      await area.fill(
+        JSON.stringify({
+          jobs: [
+            { local: "a", kind: "teacher", name: "set one" },
+            { kind: "selfplay", name: "set two" },
+          ],
+        }),
+      );
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await page.locator(".job-table").getByText("set two").waitFor();
+    },
+  );
+  await mockTest(
+    browser,
+    "a preset fills the form, and an old job can be submitted again",
+    "#/jobs/new",
+    async (page, mock) => {
+      await page.getByLabel("Preset").selectOption("selfplay-9x9");
+      const name = await field(page, "name").locator("input").inputValue();
+      ok(name.length > 0, "the preset's name is in the form");
+      await page.goto(`${mock.url}/#/jobs/4`);
+      await page.getByRole("link", { name: "Submit again" }).click();
+      await until(
+        async () => (await field(page, "name").locator("input").inputValue()) === "1000 against 400 playouts",
+        "the old name",
+      );
+      equal(await field(page, "config.b.playouts").locator("input").inputValue(), "400", "the old option");
+    },
+  );
+}
+
+async function jobTests(browser) {
+  await mockTest(browser, "a job's page: progress, score, charts, log, tasks, games", "#/jobs/4", async (page) => {
+    await page.locator(".score-elo").waitFor();
+    match(await text(page, ".score-elo"), /Elo\s*95 % between/, "score");
+    match(await text(page, ".sprt"), /Sequential test[\s\S]*LLR/, "sequential test");
+    await until(async () => (await countOf(page, ".chart canvas")) === 3, "throughput and two metrics");
+    const drawn = await page
+      .locator(".chart canvas")
+      .first()
+      .evaluate((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((value) => value > 0);
+      });
+    ok(drawn, "the chart has something drawn on it");
+    ok((await countOf(page, ".log-line")) > 5, "log lines");
+    await page.getByRole("tab", { name: "Log" }).press("ArrowRight");
+    equal(
+      await page.getByRole("tab", { name: "Tasks" }).getAttribute("aria-selected"),
+      "true",
+      "tab chosen by the arrow key",
+    );
+    await page.getByLabel("Show").selectOption("done");
+    await page.locator(".task-table tbody tr").first().waitFor();
+    await page.getByRole("tab", { name: "Games" }).click();
+    await page.locator(".panel .game-table tbody tr").first().waitFor();
+  });
+  await mockTest(browser, "the log and the metrics grow while one looks", "#/jobs/3", async (page, mock) => {
+    await page.locator(".log-line").first().waitFor();
+    const job = mock.world.jobs.find(({ id }) => id === 3);
+    await until(() => [...mock.streams].some(({ topics }) => topics.has("job:3")), "the topic of this job");
+    mock.world.emit("log", { job: 3, items: [mock.world.log(job, "warning", "a line that came just now")] }, "job:3");
+    await page.locator(".log-warning").getByText("a line that came just now").waitFor();
+  });
+  await mockTest(browser, "pause, resume, and cancel after a question", "#/jobs/3", async (page) => {
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.waitFor();
+    same(await violations(page), [], "violations with the dialog open");
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await dialog.getByRole("button", { name: "Cancel the job" }).click();
+    await page.locator(".state-cancelled").first().waitFor();
+    equal(await page.getByRole("button", { name: "Pause" }).count(), 0, "buttons to pause a cancelled job");
+  });
+  await mockTest(browser, "jobs are filtered by state and kind, in the address too", "#/jobs", async (page) => {
+    await page.getByLabel("State").selectOption("failed");
+    await until(async () => (await countOf(page, ".job-table tbody tr")) === 1, "one failed job");
+    match(page.url(), /state=failed/, "address");
+    await page.getByLabel("Kind").selectOption("teacher");
+    await page.getByText("No job fits the filter").waitFor();
+    await page.getByRole("button", { name: "Show all" }).click();
+    await until(async () => (await countOf(page, ".job-table tbody tr")) === 5, "all jobs");
+  });
+}
+
+async function gameTests(browser) {
+  await mockTest(
+    browser,
+    "the viewer steps by buttons and keys, shows captures, numbers and coordinates",
+    "#/games/880",
+    async (page) => {
+      const position = () => text(page, ".viewer-card .between");
+      const press = (name) => page.locator(`[data-control=${name}]`).click();
+      await page.locator(".viewer .shudan-goban").waitFor();
+      match(await position(), /Move 74 of 74/, "starts at the end");
+      match(await text(page, ".viewer-side"), /[1-9]\d* captured/, "captures");
+      await press("first");
+      match(await position(), /Move 0 of 74/, "first");
+      equal(await stonesOn(page, ".viewer"), 0, "stones on the empty board");
+      await press("next");
+      await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("ArrowRight");
+      match(await position(), /Move 3 of 74/, "next, by button and keys");
+      equal(await stonesOn(page, ".viewer"), 3, "stones after three moves");
+      await press("previous");
+      await page.keyboard.press("ArrowLeft");
+      match(await position(), /Move 1 of 74/, "previous");
+      await page.keyboard.press("End");
+      match(await position(), /Move 74 of 74/, "last");
+      await page.keyboard.press("Home");
+      await page.locator(".move").nth(9).click();
+      match(await position(), /Move 10 of 74/, "by the list of moves");
+      equal(await countOf(page, ".move[aria-current=step]"), 1, "marked moves");
+      await page.getByLabel("Move numbers").check();
+      ok((await countOf(page, ".shudan-marker_label")) > 5, "numbers on stones");
+      equal(await countOf(page, ".shudan-coordx"), 2, "coordinates");
+      await page.getByLabel("Coordinates").uncheck();
+      equal(await countOf(page, ".shudan-coordx"), 0, "coordinates when switched off");
+      await press("play");
+      await until(async () => /Move 1[2-9]/.test(await position()), "autoplay");
+      await page.keyboard.press("Space");
+      const download = page.waitForEvent("download");
+      await page.getByRole("link", { name: "SGF" }).click();
+      equal((await download).suggestedFilename(), "tengen-880.sgf", "file name");
+    },
+  );
+  await mockTest(
+    browser,
+    "a live game is followed to its end, then the next is offered",
+    "#/jobs/3/live",
+    async (page, mock) => {
+      await page.locator(".live-board").first().click();
+      await page.getByText("Live", { exact: true }).last().waitFor();
+      const title = () => text(page, ".viewer-card .between");
+      const before = await title();
+      await until(async () => (await title()) !== before, "the next move is shown by itself");
+      await page.keyboard.press("Home");
+      match(await title(), /Move 0/, "stepping back stops following");
+      await page.keyboard.press("End");
+      await page.getByText("This game has ended").waitFor();
+      await page.getByRole("link", { name: "Watch the next one" }).click();
+      await page.locator(".pulse").waitFor();
+      ok(mock.streams.size === 1, "one stream");
+    },
+    { mock: { tickMs: 120 } },
+  );
+  await mockTest(browser, "games are filtered by player and job, and paged", "#/games", async (page) => {
+    await page.getByRole("button", { name: "Show more" }).click();
+    await until(async () => (await countOf(page, ".game-table tbody tr")) >= 100, "two pages");
+    await page.getByLabel("Player").fill("gnugo");
+    await until(async () => /gnugo/.test(await text(page, ".game-table tbody tr .players")), "games of gnugo");
+    await page.getByLabel("Job number").fill("3");
+    await page.getByText("No game fits the filter").waitFor();
+  });
+}
+
+async function adminTests(browser) {
+  await mockTest(
+    browser,
+    "workers are drained, enabled, disabled; the join command can be copied",
+    "#/workers",
+    async (page) => {
+      const attic = page.locator('[data-worker="attic"]');
+      await attic.getByRole("button", { name: "Drain" }).click();
+      await attic.locator(".state-draining").waitFor();
+      await attic.getByRole("button", { name: "Enable" }).click();
+      await attic.locator(".state-online").waitFor();
+      await attic.getByRole("button", { name: "Disable" }).click();
+      await attic.locator(".state-disabled").waitFor();
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      await page.getByRole("button", { name: "Copy join command" }).click();
+      await page.getByText("Copied").waitFor();
+      match(await page.evaluate(() => navigator.clipboard.readText()), /^tengen work --server /, "clipboard");
+    },
+  );
+  await mockTest(browser, "a token is made, shown once, and revoked after a question", "#/tokens", async (page) => {
+    await page.getByRole("button", { name: "Create token" }).click();
+    await page.locator('[data-field="name"] .problem').waitFor();
+    await page.getByLabel("Name").fill("attic");
+    await page.getByLabel("Role").selectOption("worker");
+    await page.getByRole("button", { name: "Create token" }).click();
+    match(await text(page, ".created code"), /^tg_/, "the token");
+    await page.getByRole("button", { name: "I have copied it" }).click();
+    equal(await page.getByText(/tg_[0-9a-f]{10}/).count(), 0, "tokens on the page afterwards");
+    await page.getByRole("button", { name: "Revoke attic" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await page.locator('[data-token="attic"]').getByText("revoked").waitFor();
+  });
+}
+
+async function frameTests(browser) {
+  await mockTest(browser, "the theme follows the system, or the button, and is remembered", "#/", async (page) => {
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    await page.locator(".side-foot").waitFor();
+    const light = await background();
+    await page.emulateMedia({ colorScheme: "dark" });
+    const dark = await background();
+    ok(light !== dark, `dark differs from light, both are ${light}`);
+    const button = page.locator(".side-foot").getByRole("button", { name: /Colours/ });
+    await button.click();
+    equal(await background(), light, "light by choice");
+    await page.reload();
+    await page.locator(".side-foot").waitFor();
+    equal(await background(), light, "light after a reload");
+  });
+  await mockTest(browser, "the keyboard reaches everything, and sees where it is", "#/jobs", async (page) => {
+    await page.locator(".job-table").waitFor();
+    await page.keyboard.press("Tab");
+    equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content", "first stop");
+    await page.keyboard.press("Enter");
+    equal(await page.evaluate(() => document.activeElement.id), "main", "after the skip link");
+    equal(new URL(page.url()).hash, "#/jobs", "address after the skip link");
+    for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
+    const { name, outline } = await page.evaluate(() => {
+      const link = document.activeElement;
+      return { name: link.textContent, outline: getComputedStyle(link, "::after").outlineStyle };
+    });
+    equal(name, "expert games, large", "fourth stop: the first row");
+    equal(outline, "solid", "its outline");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "expert games, large" }).waitFor();
+  });
+}
+
+const PAGES = {
+  overview: "#/",
+  jobs: "#/jobs",
+  job: "#/jobs/4",
+  "job-failed": "#/jobs/2",
+  "new-job": "#/jobs/new?kind=match",
+  games: "#/games",
+  game: "#/games/880",
+  "live-games": "#/jobs/3/live",
+  workers: "#/workers",
+  tokens: "#/tokens",
+};
+
+/** The page's data are there and its board or charts are drawn. */
+async function settled(page) {
+  await page.locator("main h1").waitFor();
+  await until(async () => (await countOf(page, "main .skeleton")) === 0, "loaded");
+  await page.evaluate(() => document.fonts.ready);
+  await page.waitForTimeout(250);
+}
+
+async function looksTests(browser) {
+  for (const [scheme, size] of [
+    ["light", "desk"],
+    ["dark", "desk"],
+    ["light", "phone"],
+    ["dark", "phone"],
+  ]) {
+    await test(`mock: every page, ${scheme}, ${size}: no serious finding of axe-core, no sideways scrolling, a picture`, async () => {
+      const mock = await startMock();
+      mock.world.tokens.push({
+        id: 1,
+        role: "worker",
+        name: "attic",
+        created_ms: Date.now() - 9e6,
+        used_ms: Date.now(),
+        revoked_ms: null,
+      });
+      for (const [name, hash] of Object.entries(PAGES)) {
+        const page = await open(browser, `${mock.url}/${hash}`, { scheme, size });
+        await settled(page);
+        await screenshot(page, `${name}-${size}-${scheme}`);
+        await noHorizontalScroll(page, name);
+        same(await violations(page), [], `violations on ${name}`);
+        same(page.faults, [], `faults on ${name}`);
+        await page.context().close();
+      }
+      await mock.close();
+    });
+  }
+}
+
+export async function mockTests(browser) {
+  await overviewTests(browser);
+  await connectionTests(browser);
+  await signInTests(browser);
+  await formTests(browser);
+  await jobTests(browser);
+  await gameTests(browser);
+  await adminTests(browser);
+  await frameTests(browser);
+  await looksTests(browser);
+}
