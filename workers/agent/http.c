@@ -1,0 +1,409 @@
+#include "workers/agent/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <curl/curl.h>
+#include "proto/base/buf.h"
+#include "proto/base/log.h"
+#include "proto/wire/json.h"
+#include "proto/wire/problem.h"
+
+enum { CONNECT_TIMEOUT_S = 15, STANDSTILL_S = 60, BULK_CONNECTIONS = 4, CONTROL_PRIORITY = 6 };
+
+struct lane {
+    struct http *http;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct http_transfer *transfers; /* list of those under way */
+};
+
+struct http {
+    uv_loop_t *loop;
+    char *server, *ca_file;
+    char authorization[256];
+    struct lane lanes[HTTP_LANES];
+    int open_handles; /* timers still to close */
+};
+
+/* What curl knows of one socket: the poll handle that watches it. Freed by the closing's callback. */
+struct watch {
+    uv_poll_t poll;
+    struct lane *lane;
+    curl_socket_t socket;
+};
+
+struct http_transfer {
+    struct lane *lane;
+    struct http_transfer *next, **back;
+    CURL *easy;
+    struct curl_slist *headers;
+    http_done_fn done;
+    http_data_fn on_data;
+    void *context;
+    struct buf body;
+    char etag[HTTP_ETAG_MAX];
+    char reason[CURL_ERROR_SIZE];
+};
+
+/* ---- the end of a transfer ---- */
+
+static void transfer_free(struct http_transfer *transfer) {
+    if (transfer->back) {
+        *transfer->back = transfer->next;
+        if (transfer->next)
+            transfer->next->back = transfer->back;
+        curl_multi_remove_handle(transfer->lane->multi, transfer->easy);
+    }
+    curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    buf_free(&transfer->body);
+    free(transfer);
+}
+
+static void fill_problem(const struct http_transfer *transfer, CURLcode code, struct http_answer *answer) {
+    if (answer->status == 0) {
+        problem_set(&answer->problem, TG_EUNREACHABLE, NULL, "%s",
+                    transfer->reason[0] ? transfer->reason : curl_easy_strerror(code));
+        return;
+    }
+    if (answer->status >= 200 && answer->status < 300)
+        return;
+    json_t *document = json_parse(answer->body, answer->size, NULL);
+    problem_from_json(document, answer->status, &answer->problem);
+    json_decref(document);
+}
+
+static void transfer_complete(struct http_transfer *transfer, CURLcode code) {
+    struct http_answer answer = {.body = transfer->body.data, .size = transfer->body.size};
+    long status = 0;
+    curl_off_t retry_after = 0;
+    if (code == CURLE_OK) {
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    }
+    answer.status = (int)status;
+    answer.retry_after_s = retry_after > 0 ? (int64_t)retry_after : 0;
+    snprintf(answer.etag, sizeof answer.etag, "%s", transfer->etag);
+    fill_problem(transfer, code, &answer);
+    /* Out of the list first: the callback may start or cancel others, or destroy everything. */
+    struct http_transfer *gone = transfer;
+    http_done_fn done = transfer->done;
+    void *context = transfer->context;
+    struct buf body = transfer->body;
+    transfer->body = (struct buf)BUF_INIT;
+    transfer_free(gone);
+    done(context, &answer);
+    buf_free(&body);
+}
+
+static void reap(struct lane *lane) {
+    int left;
+    for (CURLMsg *message; (message = curl_multi_info_read(lane->multi, &left));) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        char *at = NULL;
+        CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &at);
+        transfer_complete((struct http_transfer *)(void *)at, code);
+        if (!lane->multi)
+            return; /* the callback destroyed us */
+    }
+}
+
+/* ---- curl's sockets and timer on the loop ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct watch *watch = poll->data;
+    struct lane *lane = watch->lane;
+    int flags = 0, running;
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    curl_multi_socket_action(lane->multi, watch->socket, flags, &running);
+    reap(lane);
+}
+
+static void watch_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *known) {
+    struct lane *lane = context;
+    struct watch *watch = known;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch) {
+            uv_poll_stop(&watch->poll);
+            curl_multi_assign(lane->multi, socket, NULL);
+            uv_close((uv_handle_t *)&watch->poll, watch_closed);
+        }
+        return 0;
+    }
+    if (!watch) {
+        watch = calloc(1, sizeof *watch);
+        if (!watch)
+            return -1;
+        *watch = (struct watch){.lane = lane, .socket = socket};
+        watch->poll.data = watch;
+        if (uv_poll_init_socket(lane->http->loop, &watch->poll, socket) < 0) {
+            free(watch);
+            return -1;
+        }
+        curl_multi_assign(lane->multi, socket, watch);
+    }
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    return uv_poll_start(&watch->poll, events, on_poll);
+}
+
+static void on_timeout(uv_timer_t *timer) {
+    struct lane *lane = timer->data;
+    int running;
+    curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    reap(lane);
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context) {
+    struct lane *lane = context;
+    if (timeout_ms < 0)
+        uv_timer_stop(&lane->timer);
+    else
+        uv_timer_start(&lane->timer, on_timeout, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+/* ---- data in ---- */
+
+static size_t on_write(char *data, size_t one, size_t size, void *context) {
+    struct http_transfer *transfer = context;
+    long status = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (transfer->on_data && status >= 200 && status < 300) {
+        bool taken = transfer->on_data(transfer->context, (int)status, transfer->etag, data, size);
+        return taken ? size : CURL_WRITEFUNC_PAUSE;
+    }
+    return buf_append(&transfer->body, data, size) == 0 ? size : 0;
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *context) {
+    struct http_transfer *transfer = context;
+    static const char name[] = "etag:";
+    if (size < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0)
+        return size;
+    const char *at = line + sizeof name - 1, *end = line + size;
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    while (end > at && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
+        end--;
+    if ((size_t)(end - at) < sizeof transfer->etag)
+        snprintf(transfer->etag, sizeof transfer->etag, "%.*s", (int)(end - at), at);
+    return size;
+}
+
+static int on_new_socket(void *context, curl_socket_t socket, curlsocktype purpose) {
+    int priority = CONTROL_PRIORITY;
+    (void)setsockopt(socket, SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
+    return CURL_SOCKOPT_OK;
+}
+
+/* ---- starting ---- */
+
+static bool add_header(struct http_transfer *transfer, const char *name, const char *value) {
+    char line[512];
+    snprintf(line, sizeof line, "%s: %s", name, value);
+    struct curl_slist *more = curl_slist_append(transfer->headers, line);
+    if (more)
+        transfer->headers = more;
+    return more != NULL;
+}
+
+static bool add_headers(struct http_transfer *transfer, const struct http_request *request) {
+    const struct http *http = transfer->lane->http;
+    bool fine = add_header(transfer, "Expect", ""); /* no 100-continue: it only costs a round trip here */
+    if (http->authorization[0])
+        fine = fine && add_header(transfer, "Authorization", http->authorization);
+    if (request->content_type)
+        fine = fine && add_header(transfer, "Content-Type", request->content_type);
+    if (request->range_from > 0 && request->if_range)
+        fine = fine && add_header(transfer, "If-Range", request->if_range);
+    return fine;
+}
+
+static void set_method(CURL *easy, const struct http_request *request) {
+    if (strcmp(request->method, "GET") == 0) {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        return;
+    }
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+    if (strcmp(request->method, "POST") != 0)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+static void set_options(struct http_transfer *transfer, const struct http_request *request) {
+    CURL *easy = transfer->easy;
+    const struct http *http = transfer->lane->http;
+    char url[2048];
+    snprintf(url, sizeof url, "%s%s", http->server, request->path);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* a token goes nowhere but to its coordinator */
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "tengen-worker/" TENGEN_VERSION);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->reason);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (request->timeout_s > 0) {
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)request->timeout_s);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STANDSTILL_S);
+    }
+    if (http->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    if (request->lane == HTTP_CONTROL)
+        curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+    if (request->range_from > 0)
+        curl_easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)request->range_from);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    set_method(easy, request);
+}
+
+int http_start(struct http *http, const struct http_request *request, http_done_fn done, void *context,
+               struct http_transfer **out) {
+    struct http_transfer *transfer = calloc(1, sizeof *transfer);
+    if (!transfer)
+        return TG_ENO_MEMORY;
+    transfer->lane = &http->lanes[request->lane];
+    transfer->done = done;
+    transfer->context = context;
+    transfer->on_data = request->on_data;
+    transfer->body.limit = HTTP_ANSWER_MAX;
+    transfer->easy = curl_easy_init();
+    if (!transfer->easy || !add_headers(transfer, request)) {
+        transfer_free(transfer);
+        return TG_ENO_MEMORY;
+    }
+    set_options(transfer, request);
+    if (curl_multi_add_handle(transfer->lane->multi, transfer->easy) != CURLM_OK) {
+        transfer_free(transfer);
+        return TG_ENO_MEMORY;
+    }
+    transfer->next = transfer->lane->transfers;
+    transfer->back = &transfer->lane->transfers;
+    if (transfer->next)
+        transfer->next->back = &transfer->next;
+    transfer->lane->transfers = transfer;
+    *out = transfer;
+    return 0;
+}
+
+void http_cancel(struct http_transfer *transfer) {
+    transfer_free(transfer);
+}
+
+void http_resume(struct http_transfer *transfer) {
+    curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+    /* The data that waited may have completed it without another event on the socket. */
+    uv_timer_start(&transfer->lane->timer, on_timeout, 0, 0);
+}
+
+/* ---- the client ---- */
+
+static int lane_open(struct http *http, struct lane *lane, long connections) {
+    lane->http = http;
+    uv_timer_init(http->loop, &lane->timer);
+    lane->timer.data = lane;
+    http->open_handles++;
+    lane->multi = curl_multi_init();
+    if (!lane->multi)
+        return TG_ENO_MEMORY;
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+    curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+    curl_multi_setopt(lane->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+    curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, 4L);
+    return 0;
+}
+
+static int check_server(const char *server, struct problem *problem) {
+    const char *host = strncmp(server, "http://", 7) == 0    ? server + 7
+                       : strncmp(server, "https://", 8) == 0 ? server + 8
+                                                             : NULL;
+    if (!host || !*host || strlen(server) > 512 || strpbrk(host, "/?#@ "))
+        return problem_set(problem, TG_EINVALID, "server",
+                           "must look like http://127.0.0.1:8080 or https://host:port, without a path, is %.200s",
+                           server);
+    return 0;
+}
+
+int http_create(uv_loop_t *loop, const struct http_config *config, struct http **out, struct problem *problem) {
+    char server[600];
+    size_t length = strlen(config->server);
+    snprintf(server, sizeof server, "%.*s",
+             (int)(length > 0 && config->server[length - 1] == '/' ? length - 1 : length), config->server);
+    int error = check_server(server, problem);
+    if (error)
+        return error;
+    struct http *http = calloc(1, sizeof *http);
+    if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+        free(http);
+        return problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");
+    }
+    http->loop = loop;
+    http->server = strdup(server);
+    http->ca_file = config->ca_file ? strdup(config->ca_file) : NULL;
+    if (config->token)
+        snprintf(http->authorization, sizeof http->authorization, "Bearer %s", config->token);
+    error = lane_open(http, &http->lanes[HTTP_CONTROL], 0);
+    if (!error)
+        error = lane_open(http, &http->lanes[HTTP_BULK], BULK_CONNECTIONS);
+    if (error || !http->server) {
+        http_destroy(http);
+        return problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");
+    }
+    *out = http;
+    return 0;
+}
+
+static void lane_closed(uv_handle_t *timer) {
+    struct lane *lane = timer->data;
+    struct http *http = lane->http;
+    if (--http->open_handles > 0)
+        return;
+    free(http->server);
+    free(http->ca_file);
+    explicit_bzero(http->authorization, sizeof http->authorization);
+    free(http);
+}
+
+void http_destroy(struct http *http) {
+    for (int i = 0; http && i < HTTP_LANES; i++) {
+        struct lane *lane = &http->lanes[i];
+        if (!lane->http)
+            continue;
+        while (lane->transfers)
+            transfer_free(lane->transfers);
+        CURLM *multi = lane->multi;
+        if (multi)
+            curl_multi_cleanup(multi);
+        lane->multi = NULL;
+        uv_close((uv_handle_t *)&lane->timer, lane_closed);
+    }
+}
+
+const char *http_server(const struct http *http) {
+    return http->server;
+}
