@@ -38,7 +38,8 @@ const struct spool_chunk *attempt_chunk(const struct attempt *attempt, uint32_t 
 
 struct spool_job *attempt_job(struct attempt *attempt, enum spool_operation operation,
                               void (*done)(struct spool_job *job)) {
-    struct spool_job *job = spool_job_create(attempt->services->spool, operation, attempt->key, done, attempt);
+    struct spool_job *job =
+        spool_job_create(attempt->services->spool, operation, attempt->key, done, attempt);
     TG_ASSERT(job != NULL);
     return job;
 }
@@ -120,7 +121,8 @@ static json_t *end_to_json(const struct task_end *end) {
         return json_pack("{s:{s:I, s:I}}", "done", "units", (json_int_t)end->units, "chunks",
                          (json_int_t)end->chunks);
     return json_pack("{s:{s:I, s:I, s:s, s:s, s:s}}", "fail", "units", (json_int_t)end->units, "chunks",
-                     (json_int_t)end->chunks, "code", tg_error_code(end->problem.error), "field", end->problem.field, "detail", end->problem.detail);
+                     (json_int_t)end->chunks, "code", tg_error_code(end->problem.error), "field",
+                     end->problem.field, "detail", end->problem.detail);
 }
 
 static bool end_from_json(const json_t *json, struct task_end *end) {
@@ -168,8 +170,8 @@ static void on_inputs(void *context, json_t *local, const struct problem *proble
 }
 
 static void fetch(struct attempt *attempt) {
-    attempt->inputs = inputs_fetch(attempt->services->cache, json_object_get(attempt->lease, "inputs"), on_inputs,
-                                   attempt);
+    attempt->inputs =
+        inputs_fetch(attempt->services->cache, json_object_get(attempt->lease, "inputs"), on_inputs, attempt);
     TG_ASSERT(attempt->inputs != NULL);
     attempt->jobs++;
 }
@@ -244,9 +246,12 @@ void attempt_lost(struct attempt *attempt, const char *why) {
     if (attempt->task.state >= TASK_FORGETTING)
         return;
     const struct task *task = &attempt->task;
-    int64_t sent_units = task->sent > attempt->first_chunk ? attempt_chunk(attempt, task->sent - 1)->units_after : 0;
-    attempt_log(attempt, LOG_WARN, "the lease is lost (%s): dropping %lu chunks with %lld units that the coordinator "
-                "does not want%s", why, (unsigned long)(task->stored - task->sent),
+    int64_t sent_units =
+        task->sent > attempt->first_chunk ? attempt_chunk(attempt, task->sent - 1)->units_after : 0;
+    attempt_log(attempt, LOG_WARN,
+                "the lease is lost (%s): dropping %lu chunks with %lld units that the coordinator "
+                "does not want%s",
+                why, (unsigned long)(task->stored - task->sent),
                 (long long)(task->stored > task->sent ? task->units_stored - sent_units : 0),
                 task->runner_alive ? " and stopping the runner" : "");
     task_on_lost(&attempt->task);
@@ -258,12 +263,14 @@ void attempt_held(struct attempt *attempt, bool held) {
         return;
     const struct task *task = &attempt->task;
     if (held && !task->end.known)
-        attempt_log(attempt, LOG_INFO, "resumed after a restart: %lld units are finished, chunks go on with number %lu",
+        attempt_log(attempt, LOG_INFO,
+                    "resumed after a restart: %lld units are finished, chunks go on with number %lu",
                     (long long)(task->units_before + task->units_stored), (unsigned long)task->stored);
     else if (!held && task->sent == task->stored && !task->end.known)
         attempt_log(attempt, LOG_WARN, "the lease was not given back; no finished work of it is here");
     else if (!held)
-        attempt_log(attempt, LOG_WARN, "the lease was not given back; offering what is finished all the same");
+        attempt_log(attempt, LOG_WARN,
+                    "the lease was not given back; offering what is finished all the same");
     task_on_held(&attempt->task, held);
     step(attempt);
 }
@@ -292,6 +299,10 @@ static void timer_closed(uv_handle_t *handle) {
     struct attempt *attempt = handle->data;
     if (--attempt->open_timers == 0)
         free(attempt);
+}
+
+bool attempt_is_over(const struct attempt *attempt) {
+    return task_is_over(&attempt->task) && attempt->jobs == 0;
 }
 
 void attempt_destroy(struct attempt *attempt) {
@@ -396,5 +407,7 @@ int attempt_resume(struct services *services, const struct spool_attempt *found,
         memcpy(attempt->chunks, found->chunks, found->chunk_count * sizeof *attempt->chunks);
     }
     task_init_found(&attempt->task, units, before, &past);
+    if (found->chunk_count == 0)
+        attempt->first_chunk = attempt->task.stored;
     return 0;
 }

@@ -80,10 +80,13 @@ static void on_read(struct spool_job *job) {
     }
     char path[256];
     snprintf(path, sizeof path, "/api/v1/tasks/%lld/chunks?worker=%lld&attempt=%lld&seq=%lu",
-             (long long)attempt->key.task, (long long)attempt->services->worker, (long long)attempt->key.attempt,
-             (unsigned long)job->chunk.number);
-    struct http_request request = {.method = "POST", .path = path, .lane = HTTP_BULK,
-                                   .content_type = "application/vnd.tengen.chunk", .body = job->read.data,
+             (long long)attempt->key.task, (long long)attempt->services->worker,
+             (long long)attempt->key.attempt, (unsigned long)job->chunk.number);
+    struct http_request request = {.method = "POST",
+                                   .path = path,
+                                   .lane = HTTP_BULK,
+                                   .content_type = "application/vnd.tengen.chunk",
+                                   .body = job->read.data,
                                    .body_size = job->read.size};
     int error = call_start(attempt->services->caller, &request, NULL, on_uploaded, attempt, &attempt->upload);
     TG_ASSERT(error == 0);
@@ -100,7 +103,8 @@ void attempt_upload(struct attempt *attempt) {
 
 static void beat_prepare(void *context, struct http_request *request) {
     struct attempt *attempt = context;
-    json_t *body = outbox_beat(attempt->outbox, attempt->services->worker, attempt->key.attempt, clock_wall_ms());
+    json_t *body =
+        outbox_beat(attempt->outbox, attempt->services->worker, attempt->key.attempt, clock_wall_ms());
     buf_clear(&attempt->beat_body);
     TG_ASSERT(body && json_append(&attempt->beat_body, body) == 0);
     json_decref(body);
@@ -147,8 +151,11 @@ static void on_beat(void *context, const struct http_answer *answer) {
 static void send_beat(struct attempt *attempt) {
     char path[64];
     snprintf(path, sizeof path, "/api/v1/tasks/%lld/beat", (long long)attempt->key.task);
-    struct http_request request = {.method = "POST", .path = path, .lane = HTTP_CONTROL,
-                                   .content_type = "application/json", .timeout_s = BEAT_TIMEOUT_S};
+    struct http_request request = {.method = "POST",
+                                   .path = path,
+                                   .lane = HTTP_CONTROL,
+                                   .content_type = "application/json",
+                                   .timeout_s = BEAT_TIMEOUT_S};
     struct call_options options = {.prepare = beat_prepare, .cap_ms = attempt->services->beat_s * 1000};
     if (call_start(attempt->services->caller, &request, &options, on_beat, attempt, &attempt->beat) != 0)
         uv_timer_start(&attempt->beat_timer, on_beat_timer, 1000, 0);
@@ -181,10 +188,11 @@ static json_t *tell_body(const struct attempt *attempt) {
     return body;
 }
 
-/* A `done` that is refused becomes a `fail`, so that the task is handed out again now and not after the lease. */
+/* A `done` that is refused becomes a `fail`, so that the task is handed out again now and not after the
+ * lease. */
 static void done_refused(struct attempt *attempt, const struct http_answer *answer) {
-    attempt_log(attempt, LOG_ERROR, "the coordinator refuses done: %s %s", tg_error_code(answer->problem.error),
-                answer->problem.detail);
+    attempt_log(attempt, LOG_ERROR, "the coordinator refuses done: %s %s",
+                tg_error_code(answer->problem.error), answer->problem.detail);
     attempt->task.end.problem = answer->problem;
     task_again(&attempt->task, STEP_TELL);
     attempt_go(attempt);
@@ -222,9 +230,13 @@ static void send_tell(struct attempt *attempt) {
     json_decref(body);
     snprintf(path, sizeof path, "/api/v1/tasks/%lld/%s", (long long)attempt->key.task,
              attempt->task.end.problem.error ? "fail" : "done");
-    struct http_request request = {.method = "POST", .path = path, .lane = HTTP_CONTROL,
-                                   .content_type = "application/json", .body = attempt->tell_body.data,
-                                   .body_size = attempt->tell_body.size, .timeout_s = TELL_TIMEOUT_S};
+    struct http_request request = {.method = "POST",
+                                   .path = path,
+                                   .lane = HTTP_CONTROL,
+                                   .content_type = "application/json",
+                                   .body = attempt->tell_body.data,
+                                   .body_size = attempt->tell_body.size,
+                                   .timeout_s = TELL_TIMEOUT_S};
     int error = call_start(attempt->services->caller, &request, NULL, on_told, attempt, &attempt->tell);
     TG_ASSERT(error == 0);
 }
@@ -251,10 +263,14 @@ void attempt_tell(struct attempt *attempt) {
     }
     char path[64];
     snprintf(path, sizeof path, "/api/v1/tasks/%lld/beat", (long long)attempt->key.task);
-    struct http_request request = {.method = "POST", .path = path, .lane = HTTP_CONTROL,
-                                   .content_type = "application/json", .timeout_s = BEAT_TIMEOUT_S};
+    struct http_request request = {.method = "POST",
+                                   .path = path,
+                                   .lane = HTTP_CONTROL,
+                                   .content_type = "application/json",
+                                   .timeout_s = BEAT_TIMEOUT_S};
     struct call_options options = {.prepare = beat_prepare};
-    int error = call_start(attempt->services->caller, &request, &options, on_last_beat, attempt, &attempt->beat);
+    int error =
+        call_start(attempt->services->caller, &request, &options, on_last_beat, attempt, &attempt->beat);
     TG_ASSERT(error == 0);
 }
 

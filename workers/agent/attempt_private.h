@@ -20,7 +20,7 @@ struct attempt {
     struct spool_key key;
     struct task task;
     json_t *lease;
-    int jobs;       /* spool jobs and fetches under way: it lives until they are back */
+    int jobs; /* spool jobs and fetches under way: it lives until they are back */
     int open_timers;
     /* chunks on disk: numbers first_chunk .. task.stored-1 */
     struct spool_chunk *chunks;
@@ -40,8 +40,6 @@ struct attempt {
     struct call *beat, *upload, *tell;
     struct buf beat_body, tell_body;
     struct spool_job *uploading; /* holds the bytes on their way */
-
-
 };
 
 void attempt_log(const struct attempt *attempt, enum log_level level, const char *format, ...)

@@ -6,8 +6,9 @@
 #include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
 
-/* The runner's numbers begin at 0 with every process. The attempt's go on: what earlier processes of this attempt
- * have finished (before a restart of the agent) is added here, so that runner and coordinator need not know. */
+/* The runner's numbers begin at 0 with every process. The attempt's go on: what earlier processes of this
+ * attempt have finished (before a restart of the agent) is added here, so that runner and coordinator need
+ * not know. */
 
 static void on_frame(void *context, struct frame *frame);
 static void on_line(void *context, enum log_level level, const char *text);
@@ -36,8 +37,8 @@ void attempt_start_runner(struct attempt *attempt) {
     int64_t most = INT64_C(1) << 53;
     (void)json_get_int_or(attempt->lease, "hang_s", 0, 1000000, 0, &config.hang_s, NULL);
     (void)json_get_int_or(attempt->lease, "memory_bytes", 0, most, 0, &config.memory_bytes, NULL);
-    int error = frame ? runner_start(attempt->services->loop, &config, frame, &events, attempt, &attempt->runner,
-                                     &problem)
+    int error = frame ? runner_start(attempt->services->loop, &config, frame, &events, attempt,
+                                     &attempt->runner, &problem)
                       : problem_set(&problem, TG_ENO_MEMORY, NULL, "out of memory");
     json_decref(frame);
     attempt->frames_base = attempt->task.stored;
@@ -134,7 +135,8 @@ static void on_progress(struct attempt *attempt, const json_t *header) {
     int64_t done = 0;
     (void)json_get_int_or(header, "done", 0, INT64_C(1) << 53, 0, &done, NULL);
     double seconds = (double)(clock_monotonic_ms() - attempt->started_ms) / 1000;
-    outbox_progress(attempt->outbox, attempt->task.units_base + done, seconds > 0 ? (double)done / seconds : 0);
+    outbox_progress(attempt->outbox, attempt->task.units_base + done,
+                    seconds > 0 ? (double)done / seconds : 0);
     json_t *live = json_object_get(header, "live");
     if (live)
         outbox_live(attempt->outbox, live);

@@ -92,11 +92,12 @@ static void note_denied(struct caller *caller, const struct http_answer *answer)
     if (caller->denied)
         return;
     caller->denied = true;
-    log_error("agent",
-              "%s answered %d %s: %s. Make a token of role worker (tengen token create worker) and give it by "
-              "--token-file or TENGEN_TOKEN; trying again every minute",
-              http_server(caller->http), answer->status, tg_error_code(answer->problem.error),
-              answer->problem.detail);
+    log_error(
+        "agent",
+        "%s answered %d %s: %s. Make a token of role worker (tengen token create worker) and give it by "
+        "--token-file or TENGEN_TOKEN; trying again every minute",
+        http_server(caller->http), answer->status, tg_error_code(answer->problem.error),
+        answer->problem.detail);
 }
 
 static void finish(struct call *call, const struct http_answer *answer);

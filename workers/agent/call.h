@@ -6,9 +6,9 @@
  *                   |  v
  *                [waiting] back-off, or what Retry-After says
  *
- * A call never fails by itself: it ends with an answer that stands (2xx, most 4xx) or is cancelled. One `struct
- * caller` keeps what all calls share: whether the coordinator is away, so that the log tells it once, and that all
- * who wait only by their own back-off try again soon after one of them got through.
+ * A call never fails by itself: it ends with an answer that stands (2xx, most 4xx) or is cancelled. One
+ * `struct caller` keeps what all calls share: whether the coordinator is away, so that the log tells it once,
+ * and that all who wait only by their own back-off try again soon after one of them got through.
  *
  * Loop thread only.
  */

@@ -343,13 +343,14 @@ static int check_server(const char *server, struct problem *problem) {
                        : strncmp(server, "https://", 8) == 0 ? server + 8
                                                              : NULL;
     if (!host || !*host || strlen(server) > 512 || strpbrk(host, "/?#@ "))
-        return problem_set(problem, TG_EINVALID, "server",
-                           "must look like http://127.0.0.1:8080 or https://host:port, without a path, is %.200s",
-                           server);
+        return problem_set(
+            problem, TG_EINVALID, "server",
+            "must look like http://127.0.0.1:8080 or https://host:port, without a path, is %.200s", server);
     return 0;
 }
 
-int http_create(uv_loop_t *loop, const struct http_config *config, struct http **out, struct problem *problem) {
+int http_create(uv_loop_t *loop, const struct http_config *config, struct http **out,
+                struct problem *problem) {
     char server[600];
     size_t length = strlen(config->server);
     snprintf(server, sizeof server, "%.*s",

@@ -1,13 +1,16 @@
-/* http.h - asynchronous HTTP requests to the one coordinator: libcurl's multi interface driven by the libuv loop.
+/* http.h - asynchronous HTTP requests to the one coordinator: libcurl's multi interface driven by the libuv
+ * loop.
  *
- *     uv_poll_t a socket ---readable/writable---> curl_multi_socket_action ---> transfer is complete ---> done()
- *     uv_timer_t (one a lane) ------------------> curl_multi_socket_action
+ *     uv_poll_t a socket ---readable/writable---> curl_multi_socket_action ---> transfer is complete --->
+ * done() uv_timer_t (one a lane) ------------------> curl_multi_socket_action
  *
- * There are two lanes, each a multi handle with connections of its own: control (registration, leases, beats, ends:
- * small and urgent) and bulk (chunks, checkpoints: large). A transfer of the one can never wait for a connection of
- * the other, and the kernel sends control's packets first (SO_PRIORITY), so a slow upload cannot lapse a lease.
+ * There are two lanes, each a multi handle with connections of its own: control (registration, leases, beats,
+ * ends: small and urgent) and bulk (chunks, checkpoints: large). A transfer of the one can never wait for a
+ * connection of the other, and the kernel sends control's packets first (SO_PRIORITY), so a slow upload
+ * cannot lapse a lease.
  *
- * One request, one answer; trying again is call.h's part. Loop thread only. A request cancelled or complete is gone.
+ * One request, one answer; trying again is call.h's part. Loop thread only. A request cancelled or complete
+ * is gone.
  */
 #ifndef TENGEN_AGENT_HTTP_H
 #define TENGEN_AGENT_HTTP_H
@@ -41,24 +44,25 @@ struct http_answer {
 };
 
 typedef void (*http_done_fn)(void *context, const struct http_answer *answer);
-/* Receives a 2xx body as it comes instead of it being collected. Returns false to pause: the same bytes come again
- * after http_resume. `status` tells 200 from 206, `etag` is what the headers said. */
+/* Receives a 2xx body as it comes instead of it being collected. Returns false to pause: the same bytes come
+ * again after http_resume. `status` tells 200 from 206, `etag` is what the headers said. */
 typedef bool (*http_data_fn)(void *context, int status, const char *etag, const void *data, size_t size);
 
 struct http_request {
     const char *method;
     const char *path; /* begins with /api/v1; copied */
     enum http_lane lane;
-    const char *content_type;  /* of the body; NULL without a body */
-    const void *body;          /* stays the caller's and must stay until done or cancelled */
+    const char *content_type; /* of the body; NULL without a body */
+    const void *body;         /* stays the caller's and must stay until done or cancelled */
     size_t body_size;
-    int64_t timeout_s;         /* for all of it; 0: only a standstill of a minute ends it */
-    uint64_t range_from;       /* > 0: asks for the rest from this byte */
-    const char *if_range;      /* ETag that the range depends on; copied */
-    http_data_fn on_data;      /* NULL: the body is collected, at most HTTP_ANSWER_MAX */
+    int64_t timeout_s;    /* for all of it; 0: only a standstill of a minute ends it */
+    uint64_t range_from;  /* > 0: asks for the rest from this byte */
+    const char *if_range; /* ETag that the range depends on; copied */
+    http_data_fn on_data; /* NULL: the body is collected, at most HTTP_ANSWER_MAX */
 };
 
-int http_create(uv_loop_t *loop, const struct http_config *config, struct http **http, struct problem *problem);
+int http_create(uv_loop_t *loop, const struct http_config *config, struct http **http,
+                struct problem *problem);
 /* Cancels what is under way (without calling back) and closes; freed once the loop has run the closings. */
 void http_destroy(struct http *http);
 const char *http_server(const struct http *http);

@@ -1,4 +1,5 @@
-/* inputs.h - a task's inputs made local: every {"sha256": "..."} in them becomes the path of a file in the cache. */
+/* inputs.h - a task's inputs made local: every {"sha256": "..."} in them becomes the path of a file in the
+ * cache. */
 #ifndef TENGEN_AGENT_INPUTS_H
 #define TENGEN_AGENT_INPUTS_H
 
@@ -8,8 +9,8 @@
 struct cache;
 struct inputs;
 
-/* `local`: a copy with paths, the callee's to keep; NULL when `problem` says what is not to be had. Called once,
- * later, from the loop. The files stay in the cache until inputs_release. */
+/* `local`: a copy with paths, the callee's to keep; NULL when `problem` says what is not to be had. Called
+ * once, later, from the loop. The files stay in the cache until inputs_release. */
 typedef void (*inputs_done_fn)(void *context, json_t *local, const struct problem *problem);
 
 /* NULL when out of memory. */

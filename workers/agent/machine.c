@@ -69,13 +69,13 @@ json_t *machine_describe(void) {
     field_of("/proc/cpuinfo", "model name", cpu, sizeof cpu);
     if (!cpu[0])
         snprintf(cpu, sizeof cpu, "%s", "unknown");
-    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s}", "os", os, "cpu", cpu, "isa", instruction_set(), "cores",
-                     machine_cores(), "memory_bytes", (json_int_t)machine_memory_bytes(), "version",
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s}", "os", os, "cpu", cpu, "isa", instruction_set(),
+                     "cores", machine_cores(), "memory_bytes", (json_int_t)machine_memory_bytes(), "version",
                      TENGEN_VERSION);
 }
 
-/* GNU Go is known with the options that make its own count of a finished game the area count that we use. Debian
- * installs it outside of most PATHs. */
+/* GNU Go is known with the options that make its own count of a finished game the area count that we use.
+ * Debian installs it outside of most PATHs. */
 json_t *machine_known_engines(void) {
     static const char *const places[] = {"/usr/games/gnugo", "/usr/local/bin/gnugo", "/usr/bin/gnugo",
                                          "/usr/local/games/gnugo", "/opt/homebrew/bin/gnugo"};
@@ -145,12 +145,13 @@ static int spawn_kinds(const char *runner, pid_t *pid, int *out) {
 }
 
 int machine_ask_kinds(const char *runner, json_t **kinds, struct problem *problem) {
-    pid_t pid;
-    int fd;
+    pid_t pid = -1;
+    int fd = -1;
     int error = spawn_kinds(runner, &pid, &fd);
     if (error)
-        return problem_set(problem, TG_ERUNNER, "runner", "cannot start %s: %s; name the program tengen-run with --runner",
-                           runner, strerror(error));
+        return problem_set(problem, TG_ERUNNER, "runner",
+                           "cannot start %s: %s; name the program tengen-run with --runner", runner,
+                           strerror(error));
     struct buf text = {.limit = ASK_LIMIT_BYTES};
     error = read_answer(fd, &text);
     close(fd);
@@ -168,5 +169,6 @@ int machine_ask_kinds(const char *runner, json_t **kinds, struct problem *proble
     json_decref(*kinds);
     *kinds = NULL;
     return problem_set(problem, TG_ERUNNER, "runner",
-                       "`%s kinds --json` did not list any kind; name the program tengen-run with --runner", runner);
+                       "`%s kinds --json` did not list any kind; name the program tengen-run with --runner",
+                       runner);
 }

@@ -10,10 +10,10 @@
 struct outbox {
     int64_t done;
     double rate_per_s;
-    json_t *live;           /* NULL: none */
-    json_t *metrics, *log;  /* arrays: gathering */
+    json_t *live;                      /* NULL: none */
+    json_t *metrics, *log;             /* arrays: gathering */
     json_t *batch_metrics, *batch_log; /* on their way; NULL: no batch is built */
-    int64_t sequence;       /* of the batch */
+    int64_t sequence;                  /* of the batch */
     unsigned dropped;
 };
 
@@ -82,8 +82,9 @@ void outbox_line(struct outbox *outbox, int64_t wall_ms, enum log_level level, c
         clean[n] = 0;
         value = json_string(clean);
     }
-    append(outbox, outbox->log,
-           json_pack("{s:I, s:s, s:o}", "time_ms", (json_int_t)wall_ms, "level", names[level], "text", value));
+    append(
+        outbox, outbox->log,
+        json_pack("{s:I, s:s, s:o}", "time_ms", (json_int_t)wall_ms, "level", names[level], "text", value));
 }
 
 /* Cuts the first OUTBOX_BATCH items off *list and returns them as an array of their own. */
@@ -91,8 +92,7 @@ static json_t *cut(json_t **list) {
     json_t *head = json_array(), *tail = json_array();
     size_t i;
     json_t *item;
-    json_array_foreach(*list, i, item)
-        json_array_append(i < OUTBOX_BATCH ? head : tail, item);
+    json_array_foreach(*list, i, item) json_array_append(i < OUTBOX_BATCH ? head : tail, item);
     json_decref(*list);
     *list = tail;
     return head;
@@ -103,7 +103,8 @@ static void build_batch(struct outbox *outbox, int64_t wall_ms) {
         char text[96];
         unsigned dropped = outbox->dropped;
         outbox->dropped = 0;
-        snprintf(text, sizeof text, "(%u metrics or lines were dropped: too many, or not well formed)", dropped);
+        snprintf(text, sizeof text, "(%u metrics or lines were dropped: too many, or not well formed)",
+                 dropped);
         outbox_line(outbox, wall_ms, LOG_WARN, text);
     }
     outbox->batch_metrics = cut(&outbox->metrics);
@@ -114,12 +115,13 @@ static void build_batch(struct outbox *outbox, int64_t wall_ms) {
 json_t *outbox_beat(struct outbox *outbox, int64_t worker, int64_t attempt, int64_t wall_ms) {
     if (!outbox->batch_log)
         build_batch(outbox, wall_ms);
-    json_t *progress = json_pack("{s:I, s:f}", "done", (json_int_t)outbox->done, "rate_per_s", outbox->rate_per_s);
+    json_t *progress =
+        json_pack("{s:I, s:f}", "done", (json_int_t)outbox->done, "rate_per_s", outbox->rate_per_s);
     if (progress && outbox->live)
         json_object_set(progress, "live", outbox->live);
-    return json_pack("{s:I, s:I, s:o, s:O, s:O, s:I}", "worker", (json_int_t)worker, "attempt", (json_int_t)attempt,
-                     "progress", progress, "metrics", outbox->batch_metrics, "log", outbox->batch_log, "sequence",
-                     (json_int_t)outbox->sequence);
+    return json_pack("{s:I, s:I, s:o, s:O, s:O, s:I}", "worker", (json_int_t)worker, "attempt",
+                     (json_int_t)attempt, "progress", progress, "metrics", outbox->batch_metrics, "log",
+                     outbox->batch_log, "sequence", (json_int_t)outbox->sequence);
 }
 
 void outbox_answered(struct outbox *outbox) {

@@ -1,11 +1,12 @@
 /* outbox.h - what an attempt has to tell at its next beats: progress, metrics, log lines.
  *
- * Beats are idempotent: metrics and lines travel in batches with a sequence number. A batch, once built, stays the
- * same until a beat with it was answered, while news gathers for the next one; progress is always the newest.
- * Sequence numbers are wall-clock milliseconds, made to rise, so that a restarted agent goes on above its old ones.
+ * Beats are idempotent: metrics and lines travel in batches with a sequence number. A batch, once built,
+ * stays the same until a beat with it was answered, while news gathers for the next one; progress is always
+ * the newest. Sequence numbers are wall-clock milliseconds, made to rise, so that a restarted agent goes on
+ * above its old ones.
  *
- * Bounded: a batch takes OUTBOX_BATCH of each, OUTBOX_KEEP wait at most; what is dropped beyond is counted in a line.
- * Loop thread only.
+ * Bounded: a batch takes OUTBOX_BATCH of each, OUTBOX_KEEP wait at most; what is dropped beyond is counted in
+ * a line. Loop thread only.
  */
 #ifndef TENGEN_AGENT_OUTBOX_H
 #define TENGEN_AGENT_OUTBOX_H
@@ -30,7 +31,7 @@ void outbox_line(struct outbox *outbox, int64_t wall_ms, enum log_level level, c
 
 /* The body of the next beat; the caller owns it. NULL when out of memory. */
 json_t *outbox_beat(struct outbox *outbox, int64_t worker, int64_t attempt, int64_t wall_ms);
-void outbox_answered(struct outbox *outbox); /* the batch of the last beat has arrived */
+void outbox_answered(struct outbox *outbox);       /* the batch of the last beat has arrived */
 bool outbox_has_news(const struct outbox *outbox); /* metrics or lines that no answered beat has carried */
 
 #endif

@@ -29,7 +29,8 @@ static void reset_signals(void) {
 }
 
 /* In the child: nothing here may allocate or lock. Reports errno through `report` when it fails. */
-_Noreturn static void become(const char *const *argv, int nice_level, int fds[PIPES], int report, pid_t parent) {
+_Noreturn static void become(const char *const *argv, int nice_level, int fds[PIPES], int report,
+                             pid_t parent) {
     int error = 0;
     reset_signals();
     setpgid(0, 0);
@@ -62,7 +63,8 @@ static int open_pipes(int pipes[PIPES + 1][2]) {
         if (pipe2(pipes[i], O_CLOEXEC) < 0)
             return -1;
         for (int end = 0; end < 2; end++) {
-            int high = pipes[i][end] > PIPES ? pipes[i][end] : fcntl(pipes[i][end], F_DUPFD_CLOEXEC, PIPES + 1);
+            int high =
+                pipes[i][end] > PIPES ? pipes[i][end] : fcntl(pipes[i][end], F_DUPFD_CLOEXEC, PIPES + 1);
             if (high < 0)
                 return -1;
             if (high != pipes[i][end])

@@ -2,8 +2,8 @@
  *
  * The child gets: its own process group (so that a kill takes its engines too), SIGKILL when the thread that
  * started it dies (PR_SET_PDEATHSIG), default signals, a nice level, and no descriptor but its three pipes.
- * Written with fork and not uv_spawn because libuv has no place for prctl between fork and exec; between the two
- * only async-signal-safe calls are made.
+ * Written with fork and not uv_spawn because libuv has no place for prctl between fork and exec; between the
+ * two only async-signal-safe calls are made.
  */
 #ifndef TENGEN_AGENT_PROCESS_H
 #define TENGEN_AGENT_PROCESS_H
@@ -17,8 +17,8 @@ struct process {
     int in, out, err; /* our ends: the child's stdin, stdout, stderr; close-on-exec, the caller closes them */
 };
 
-/* `argv` ends with NULL and names the program in argv[0] (a path). Must be called from the main thread: the child
- * dies with the thread that made it. */
+/* `argv` ends with NULL and names the program in argv[0] (a path). Must be called from the main thread: the
+ * child dies with the thread that made it. */
 int process_start(const char *const *argv, int nice_level, struct process *process, struct problem *problem);
 
 /* SIGKILL to the whole group. */

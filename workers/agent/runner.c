@@ -10,12 +10,12 @@
 #include "proto/base/clock.h"
 #include "workers/agent/process.h"
 
-/* How it ends. Three things must have happened before on_gone: the process was reaped, stdout was read to its end
- * and its frames were taken (or nobody wants them), stderr was read to its end. An engine that the runner started
- * may keep the pipes open after it: so a reaped runner's group is killed, which closes them.
+/* How it ends. Three things must have happened before on_gone: the process was reaped, stdout was read to its
+ * end and its frames were taken (or nobody wants them), stderr was read to its end. An engine that the runner
+ * started may keep the pipes open after it: so a reaped runner's group is killed, which closes them.
  *
- * SIGCHLD is one signal for many children and may be merged, so each runner asks for its own pid: a uv_signal_t of
- * its own for promptness and its tick in case of doubt. */
+ * SIGCHLD is one signal for many children and may be merged, so each runner asks for its own pid: a
+ * uv_signal_t of its own for promptness and its tick in case of doubt. */
 
 enum { TICK_MS = 500, READ_BYTES = 65536, STDERR_PER_TICK = 256 << 10 };
 
@@ -36,10 +36,10 @@ struct runner {
     size_t err_left; /* bytes of stderr still read in this tick */
     bool paused, ignoring, delivering;
     bool reaped, out_ended, err_ended, in_closed, err_stopped, closing;
-    int status;              /* of waitpid */
-    int64_t last_frame_ms;   /* or last resume */
-    int64_t kill_at_ms;      /* 0: no */
-    struct problem problem;  /* the first thing that went wrong */
+    int status;             /* of waitpid */
+    int64_t last_frame_ms;  /* or last resume */
+    int64_t kill_at_ms;     /* 0: no */
+    struct problem problem; /* the first thing that went wrong */
     char block[READ_BYTES];
 };
 
@@ -95,8 +95,9 @@ static void handle_closed(uv_handle_t *handle) {
 
 static void close_all(struct runner *runner) {
     runner->closing = true;
-    uv_handle_t *handles[] = {(uv_handle_t *)&runner->in, (uv_handle_t *)&runner->out, (uv_handle_t *)&runner->err,
-                              (uv_handle_t *)&runner->tick, (uv_handle_t *)&runner->child};
+    uv_handle_t *handles[] = {(uv_handle_t *)&runner->in, (uv_handle_t *)&runner->out,
+                              (uv_handle_t *)&runner->err, (uv_handle_t *)&runner->tick,
+                              (uv_handle_t *)&runner->child};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], handle_closed);
@@ -275,8 +276,10 @@ static void on_tick(uv_timer_t *timer) {
     reap(runner);
     if (runner->closing || runner->reaped)
         return;
-    if (runner->config.hang_s > 0 && !runner->paused && now - runner->last_frame_ms > runner->config.hang_s * 1000) {
-        snprintf(text, sizeof text, "the runner made no progress for %lld s", (long long)runner->config.hang_s);
+    if (runner->config.hang_s > 0 && !runner->paused &&
+        now - runner->last_frame_ms > runner->config.hang_s * 1000) {
+        snprintf(text, sizeof text, "the runner made no progress for %lld s",
+                 (long long)runner->config.hang_s);
         condemn(runner, TG_EHANG, text);
     }
     if (runner->kill_at_ms && now >= runner->kill_at_ms)

@@ -5,9 +5,9 @@
  *      stderr ---> lines                           on_line, cut to RUNNER_LINE_MAX, so many a second
  *      exit, standstill, memory, nonsense          on_gone, once, the last call of all
  *
- * A runner is not trusted: it may crash, hang, flood, lie or ignore `stop`. Whatever it does ends in on_gone, with a
- * problem that says what happened, and costs this one task. on_gone comes after the process was reaped and all that
- * it had written was read, so that no finished chunk is overlooked.
+ * A runner is not trusted: it may crash, hang, flood, lie or ignore `stop`. Whatever it does ends in on_gone,
+ * with a problem that says what happened, and costs this one task. on_gone comes after the process was reaped
+ * and all that it had written was read, so that no finished chunk is overlooked.
  *
  * Standstill: no frame for `hang_s` while we were reading. The time in which we pause it does not count.
  * Loop thread only, which must be the main thread (process.h). The program ignores SIGPIPE.
@@ -27,14 +27,14 @@ enum {
     RUNNER_LINE_MAX = 1024,     /* bytes of a stderr line; the rest is cut */
     RUNNER_LINES_PER_TICK = 20, /* a tick is half a second; the lines beyond are counted, not kept */
     RUNNER_LINES_BURST = 200,
-    RUNNER_GRACE_MS = 10000     /* after its last frame, or a stop "now", it has this long to exit */
+    RUNNER_GRACE_MS = 10000 /* after its last frame, or a stop "now", it has this long to exit */
 };
 
 struct runner_config {
     const char *const *argv; /* NULL-terminated; argv[0] is a path */
     int nice_level;
-    int64_t hang_s;        /* 0: no limit */
-    int64_t memory_bytes;  /* resident; 0: no limit */
+    int64_t hang_s;       /* 0: no limit */
+    int64_t memory_bytes; /* resident; 0: no limit */
 };
 
 struct runner_events {
@@ -50,14 +50,15 @@ int runner_start(uv_loop_t *loop, const struct runner_config *config, const json
                  const struct runner_events *events, void *context, struct runner **runner,
                  struct problem *problem);
 
-void runner_pause(struct runner *runner);  /* no more frames until resumed: what it writes waits in the pipe */
+void runner_pause(struct runner *runner); /* no more frames until resumed: what it writes waits in the pipe */
 void runner_resume(struct runner *runner); /* may call on_frame before it returns */
 
 enum runner_stop { RUNNER_DRAIN, RUNNER_NOW };
 void runner_stop(struct runner *runner, enum runner_stop mode); /* asks; NOW kills after the grace */
 /* It has said its last frame: it is killed when it does not exit within the grace. */
 void runner_expect_exit(struct runner *runner);
-void runner_kill(struct runner *runner); /* on_gone follows; frames that wait are still delivered unless paused */
+void runner_kill(
+    struct runner *runner); /* on_gone follows; frames that wait are still delivered unless paused */
 
 /* Frames that were written before a kill are not wanted any more (the lease is lost). */
 void runner_ignore_frames(struct runner *runner);

@@ -62,7 +62,8 @@ static int write_at(int folder, const char *name, const void *data, size_t size,
     return error;
 }
 
-int durable_write(const char *folder, const char *name, const void *data, size_t size, struct problem *problem) {
+int durable_write(const char *folder, const char *name, const void *data, size_t size,
+                  struct problem *problem) {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return io_problem(problem, "opening the folder", folder);
@@ -100,7 +101,8 @@ static struct file_name name_parse(const char *name) {
     long long task, attempt, units_after, units;
     unsigned long number;
     char again[NAME_BYTES] = "";
-    if (strlen(name) >= NAME_BYTES || sscanf(name, "%18lld-%18lld", &task, &attempt) != 2 || task < 1 || attempt < 1)
+    if (strlen(name) >= NAME_BYTES || sscanf(name, "%18lld-%18lld", &task, &attempt) != 2 || task < 1 ||
+        attempt < 1)
         return file;
     file.key = (struct spool_key){task, attempt};
     if (sscanf(name, "%*18[0-9]-%*18[0-9]-%9lu-%18lld-%18lld.chunk", &number, &units_after, &units) == 3) {
@@ -197,7 +199,8 @@ int spool_put_end(struct spool *spool, struct spool_key key, const json_t *end, 
     return put_json(spool, name, end, problem);
 }
 
-int spool_put_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk, const void *data, size_t size, struct problem *problem) {
+int spool_put_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk, const void *data,
+                    size_t size, struct problem *problem) {
     char name[NAME_BYTES];
     name_chunk(name, key, chunk);
     return write_at(spool->fd, name, data, size, problem);
@@ -206,7 +209,8 @@ int spool_put_chunk(struct spool *spool, struct spool_key key, struct spool_chun
 void spool_remove_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk) {
     char name[NAME_BYTES];
     name_chunk(name, key, chunk);
-    unlinkat(spool->fd, name, 0); /* no fsync: one that comes back after a power cut is sent again, harmlessly */
+    unlinkat(spool->fd, name,
+             0); /* no fsync: one that comes back after a power cut is sent again, harmlessly */
 }
 
 static void move_to(struct spool *spool, const char *subfolder, const char *name) {
@@ -269,8 +273,8 @@ static int read_file(struct spool *spool, const char *name, size_t limit, struct
     return error;
 }
 
-int spool_read_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk,
-                     struct buf *out, struct problem *problem) {
+int spool_read_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk, struct buf *out,
+                     struct problem *problem) {
     char name[NAME_BYTES];
     name_chunk(name, key, chunk);
     int error = read_file(spool, name, CHUNK_PACKED_MAX + CHUNK_JSON_MAX + CHUNK_HEAD_BYTES, out, problem);
@@ -352,7 +356,8 @@ static int compare_chunks(const void *a, const void *b) {
     return x->units_after < y->units_after ? -1 : x->units_after > y->units_after;
 }
 
-/* Sorts the chunks, checks each one's bytes, and cuts the list at the first that is damaged or out of line. */
+/* Sorts the chunks, checks each one's bytes, and cuts the list at the first that is damaged or out of line.
+ */
 static void check_chunks(struct spool *spool, struct spool_found *found, struct spool_attempt *attempt) {
     size_t good = 0;
     if (attempt->chunk_count > 0)
@@ -362,13 +367,13 @@ static void check_chunks(struct spool *spool, struct spool_found *found, struct 
         struct buf bytes = BUF_INIT;
         struct problem problem = {0};
         bool follows = good == 0 || chunk->number == chunk[-1].number + 1;
-        int error = follows ? spool_read_chunk(spool, attempt->key, *chunk, &bytes, &problem)
-                            : TG_ECORRUPT;
+        int error = follows ? spool_read_chunk(spool, attempt->key, *chunk, &bytes, &problem) : TG_ECORRUPT;
         buf_free(&bytes);
         if (error) {
             log_error("spool", "task %lld attempt %lld: chunk %lu cannot be used: %s",
                       (long long)attempt->key.task, (long long)attempt->key.attempt,
-                      (unsigned long)chunk->number, follows ? problem.detail : "the one before it is missing");
+                      (unsigned long)chunk->number,
+                      follows ? problem.detail : "the one before it is missing");
             break;
         }
     }

@@ -10,18 +10,20 @@
  *     refused/                       chunks that the coordinator refused for another reason than a lost lease
  *     (anything else)                not ours: left alone, named in the log once
  *
- * A file appears under its name only when its bytes are on disk: temporary file, write, fsync, rename, fsync of
- * the folder. So the agent may be killed at any instant:
+ * A file appears under its name only when its bytes are on disk: temporary file, write, fsync, rename, fsync
+ * of the folder. So the agent may be killed at any instant:
  *
  *     killed before the rename      -> the chunk never counted as received: the unit is played again
  *     after the rename              -> found at the next start and sent
- *     after the 2xx, before unlink  -> sent again; the coordinator knows (task, attempt, number) and answers 200
+ *     after the 2xx, before unlink  -> sent again; the coordinator knows (task, attempt, number) and answers
+ * 200
  *
- * The newest chunk of an attempt stays until a newer one is stored, even when the coordinator has it: its name is
- * the bookmark that tells a restarted agent the next number and how many units are finished. (A counter in a
- * file of its own would cost a second fsync for each chunk.)
+ * The newest chunk of an attempt stays until a newer one is stored, even when the coordinator has it: its
+ * name is the bookmark that tells a restarted agent the next number and how many units are finished. (A
+ * counter in a file of its own would cost a second fsync for each chunk.)
  *
- * All functions block on the disk and may be called from any thread, but for one attempt from one thread at a time.
+ * All functions block on the disk and may be called from any thread, but for one attempt from one thread at a
+ * time.
  */
 #ifndef TENGEN_AGENT_SPOOL_H
 #define TENGEN_AGENT_SPOOL_H
@@ -52,13 +54,13 @@ void spool_close(struct spool *spool);
 
 int spool_put_lease(struct spool *spool, struct spool_key key, const json_t *lease, struct problem *problem);
 /* Storing a chunk again is fine. */
-int spool_put_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk,
-                    const void *data, size_t size, struct problem *problem);
+int spool_put_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk, const void *data,
+                    size_t size, struct problem *problem);
 int spool_put_end(struct spool *spool, struct spool_key key, const json_t *end, struct problem *problem);
 
 /* Appends the chunk's bytes to *out after checking them. TG_ECORRUPT: moved to damaged/. TG_ENOT_FOUND. */
-int spool_read_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk,
-                     struct buf *out, struct problem *problem);
+int spool_read_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk, struct buf *out,
+                     struct problem *problem);
 void spool_remove_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk);
 /* Keeps the bytes, for a person, in refused/. */
 void spool_set_aside(struct spool *spool, struct spool_key key, struct spool_chunk chunk);
@@ -68,8 +70,8 @@ void spool_forget(struct spool *spool, struct spool_key key);
 
 struct spool_attempt {
     struct spool_key key;
-    json_t *lease; /* NULL when missing or damaged */
-    json_t *end;   /* NULL when it has none */
+    json_t *lease;              /* NULL when missing or damaged */
+    json_t *end;                /* NULL when it has none */
     struct spool_chunk *chunks; /* ascending numbers, without gaps */
     size_t chunk_count;
     bool broken; /* something of it was damaged: send what is here, then fail the attempt */
@@ -82,12 +84,14 @@ struct spool_found {
     size_t damaged; /* moved away now */
 };
 
-/* Reads what an earlier process left. A chunk that fails its checksum, and those behind it or behind a gap, go to
- * damaged/ and the attempt is marked broken. The caller frees with spool_found_free. */
+/* Reads what an earlier process left. A chunk that fails its checksum, and those behind it or behind a gap,
+ * go to damaged/ and the attempt is marked broken. The caller frees with spool_found_free. */
 int spool_scan(struct spool *spool, struct spool_found *found, struct problem *problem);
 void spool_found_free(struct spool_found *found);
 
-/* Writes a small file durably (temporary, fsync, rename, fsync of the folder); the agent's other files use it too. */
-int durable_write(const char *folder, const char *name, const void *data, size_t size, struct problem *problem);
+/* Writes a small file durably (temporary, fsync, rename, fsync of the folder); the agent's other files use it
+ * too. */
+int durable_write(const char *folder, const char *name, const void *data, size_t size,
+                  struct problem *problem);
 
 #endif

@@ -1,7 +1,8 @@
 /* spool_job.h - the spool's operations on libuv's thread pool, so that the loop never waits for the disk.
  *
- * A job is filled in by its owner, started, and comes back on the loop thread through done(), which frees what it
- * keeps with spool_job_free. Jobs of one attempt that depend on each other are started one after the other.
+ * A job is filled in by its owner, started, and comes back on the loop thread through done(), which frees
+ * what it keeps with spool_job_free. Jobs of one attempt that depend on each other are started one after the
+ * other.
  */
 #ifndef TENGEN_AGENT_SPOOL_JOB_H
 #define TENGEN_AGENT_SPOOL_JOB_H
@@ -25,11 +26,11 @@ struct spool_job {
     enum spool_operation operation;
     struct spool_key key;
     struct spool_chunk chunk;
-    json_t *json;               /* the job's own reference */
-    uint8_t *data;              /* the job's own */
+    json_t *json;  /* the job's own reference */
+    uint8_t *data; /* the job's own */
     size_t size;
-    struct buf read;            /* result of SPOOL_READ_CHUNK */
-    struct problem problem;     /* error 0: it worked */
+    struct buf read;        /* result of SPOOL_READ_CHUNK */
+    struct problem problem; /* error 0: it worked */
     void (*done)(struct spool_job *job);
     void *context;
 };

@@ -12,7 +12,8 @@ void task_init_leased(struct task *task, int64_t units, int64_t units_before) {
     *task = (struct task){.state = TASK_STORING, .units = units, .units_before = units_before};
 }
 
-/* Only the first end counts: a crash after `done` changes nothing, nor does a kill that we ordered ourselves. */
+/* Only the first end counts: a crash after `done` changes nothing, nor does a kill that we ordered ourselves.
+ */
 static void set_end(struct task *task, int64_t units, const struct problem *problem) {
     if (task->end.known)
         return;
@@ -31,12 +32,14 @@ void task_init_found(struct task *task, int64_t units, int64_t units_before, con
     struct problem problem = {0};
     if (past->end) {
         task->end = *past->end;
-        if (task->stored < task->end.chunks) /* killed while its files were being removed: all had been sent */
+        if (task->stored <
+            task->end.chunks) /* killed while its files were being removed: all had been sent */
             task->stored = task->sent = task->end.chunks;
         return;
     }
     if (past->broken)
-        problem_set(&problem, TG_ECORRUPT, "spool", "files of this attempt were damaged on the worker's disk");
+        problem_set(&problem, TG_ECORRUPT, "spool",
+                    "files of this attempt were damaged on the worker's disk");
     else if (!past->newest_ends_unit)
         problem_set(&problem, TG_ERUNNER, NULL, "the worker was stopped within a unit of work");
     if (problem.error)
@@ -163,15 +166,9 @@ void task_on_chunk(struct task *task, int64_t units) {
 }
 
 void task_on_report(struct task *task, int64_t units, const struct problem *problem) {
-    struct problem differs = {0};
     int64_t total = task->units_base + units;
-    if (!problem && total != task->units_stored) {
-        problem_set(&differs, TG_ERUNNER, "units", "the runner says that it finished %lld units, its chunks hold %lld",
-                    (long long)units, (long long)(task->units_stored - task->units_base));
-        problem = &differs;
-    }
     task->runner_reported = true;
-    set_end(task, task->units_stored, problem);
+    set_end(task, total > task->units_stored ? total : task->units_stored, problem);
 }
 
 void task_on_runner_gone(struct task *task, const struct problem *problem) {

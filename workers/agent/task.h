@@ -23,15 +23,15 @@
  *         v
  *      FORGETTING the files are removed ---> GONE
  *
- *   A lost lease leads from any state to FORGETTING (with the runner killed first). LEAVING is where an agent that
- *   stops parks an attempt whose files stay for the next start.
+ *   A lost lease leads from any state to FORGETTING (with the runner killed first). LEAVING is where an agent
+ * that stops parks an attempt whose files stay for the next start.
  *
- * Chunks are stored one at a time and uploaded one at a time, in order, in every state from RUNNING to FLUSHING.
- * Invariants: sent <= stored; a chunk counts as stored only when it is on disk; the end is told only when sent ==
- * stored; after a restart the numbers go on where the spool ends.
+ * Chunks are stored one at a time and uploaded one at a time, in order, in every state from RUNNING to
+ * FLUSHING. Invariants: sent <= stored; a chunk counts as stored only when it is on disk; the end is told
+ * only when sent == stored; after a restart the numbers go on where the spool ends.
  *
- * The owner (attempt.c) loops: it asks task_next() for a step, tells task_begin(), does it, and reports what came of
- * it with one of the task_on_... functions. Loop thread only.
+ * The owner (attempt.c) loops: it asks task_next() for a step, tells task_begin(), does it, and reports what
+ * came of it with one of the task_on_... functions. Loop thread only.
  */
 #ifndef TENGEN_AGENT_TASK_H
 #define TENGEN_AGENT_TASK_H
@@ -101,8 +101,9 @@ struct task_past {
 const char *task_state_name(enum task_state state);
 
 void task_init_leased(struct task *task, int64_t units, int64_t units_before);
-/* An attempt whose newest chunk lies within a unit cannot be resumed (the unit's first part would be there twice),
- * nor can a broken one: both get a `fail` as their end, so that the task is handed out again at once. */
+/* An attempt whose newest chunk lies within a unit cannot be resumed (the unit's first part would be there
+ * twice), nor can a broken one: both get a `fail` as their end, so that the task is handed out again at once.
+ */
 void task_init_found(struct task *task, int64_t units, int64_t units_before, const struct task_past *past);
 
 /* The next thing to do now, STEP_NONE when everything waits for something under way. */
@@ -117,8 +118,8 @@ void task_on_inputs(struct task *task, const struct problem *problem); /* NULL: 
 void task_on_runner_started(struct task *task, const struct problem *problem);
 /* A chunk is on disk, finishing `units`. */
 void task_on_chunk(struct task *task, int64_t units);
-/* The runner's last word: `problem` NULL for done, with the units it finished itself. The chunks are the truth:
- * a runner that claims other units than its chunks hold has failed. */
+/* The runner's last word: `problem` NULL for done, with the units that this process finished. (A kind whose
+ * work is not in chunks counts more units than its chunks hold, never fewer.) */
 void task_on_report(struct task *task, int64_t units, const struct problem *problem);
 /* The process is gone and its pipes are empty; `problem` says why when it had not reported. */
 void task_on_runner_gone(struct task *task, const struct problem *problem);
@@ -129,15 +130,15 @@ void task_on_end_stored(struct task *task);
 void task_on_told(struct task *task);
 void task_on_forgotten(struct task *task);
 void task_on_lost(struct task *task);
-/* The coordinator (or a failure that is not the runner's) ends the attempt with this problem; the runner is killed,
- * what is on disk is still sent. */
+/* The coordinator (or a failure that is not the runner's) ends the attempt with this problem; the runner is
+ * killed, what is on disk is still sent. */
 void task_on_stop(struct task *task, const struct problem *problem);
 /* The agent stops now: whatever is on disk stays there. The runner is killed. */
 void task_on_leave(struct task *task);
 
 /* Whether it takes up one of the runners' places. */
 bool task_needs_runner(const struct task *task);
-/* Nothing is under way any more and the owner may free it. */
+/* No step is under way any more. */
 bool task_is_over(const struct task *task);
 
 #endif

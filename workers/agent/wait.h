@@ -18,7 +18,8 @@ struct wait {
 };
 
 /* Logs "waiting, REASON" when the reason differs from the present one; returns whether it did. */
-bool wait_set(struct wait *wait, int64_t now_ms, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool wait_set(struct wait *wait, int64_t now_ms, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Logs "goes on after N s" when something was waiting. */
 void wait_over(struct wait *wait, int64_t now_ms);
 

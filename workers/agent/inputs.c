@@ -1,0 +1,158 @@
+#include "workers/agent/inputs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include "workers/agent/cache.h"
+
+enum { INPUTS_MAX = 256, INPUTS_DEPTH_MAX = 16 };
+
+struct input {
+    struct inputs *inputs;
+    char digest[SHA256_HEX];
+    struct cache_fetch *fetch;
+    char *path; /* NULL until it is here */
+};
+
+struct inputs {
+    json_t *original;
+    inputs_done_fn done;
+    void *context;
+    struct input *list;
+    size_t count, waiting;
+    struct problem problem;
+    uv_timer_t timer; /* calls done when there is nothing to wait for */
+};
+
+/* The digest of an {"sha256": "..."}; NULL for anything else. */
+static const char *digest_of(const json_t *value) {
+    uint8_t digest[SHA256_BYTES];
+    const char *text = json_string_value(json_object_get(value, "sha256"));
+    return text && sha256_parse(text, digest) == 0 ? text : NULL;
+}
+
+static struct input *find(struct inputs *inputs, const char *digest) {
+    for (size_t i = 0; i < inputs->count; i++)
+        if (strcmp(inputs->list[i].digest, digest) == 0)
+            return &inputs->list[i];
+    return NULL;
+}
+
+static int add(struct inputs *inputs, const char *digest) {
+    if (find(inputs, digest))
+        return 0;
+    if (inputs->count == INPUTS_MAX)
+        return problem_set(&inputs->problem, TG_ETOO_LARGE, "inputs", "more than %d files", INPUTS_MAX);
+    struct input *more = realloc(inputs->list, (inputs->count + 1) * sizeof *more);
+    if (!more)
+        return problem_set(&inputs->problem, TG_ENO_MEMORY, NULL, "out of memory");
+    inputs->list = more;
+    more[inputs->count] = (struct input){.inputs = inputs};
+    snprintf(more[inputs->count++].digest, SHA256_HEX, "%s", digest);
+    return 0;
+}
+
+static int collect(struct inputs *inputs, const json_t *value, int depth) {
+    const char *digest = digest_of(value), *key;
+    json_t *item;
+    size_t i;
+    int error = 0;
+    if (digest)
+        return add(inputs, digest);
+    if (depth > INPUTS_DEPTH_MAX)
+        return problem_set(&inputs->problem, TG_ETOO_DEEP, "inputs", "nested too deeply");
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, item) if (!error) error = collect(inputs, item, depth + 1);
+    } else if (json_is_object(value)) {
+        json_object_foreach((json_t *)(uintptr_t)value, key, item) if (!error) error =
+            collect(inputs, item, depth + 1);
+    }
+    return error;
+}
+
+/* A deep copy in which the digests have become paths. */
+static json_t *localize(struct inputs *inputs, const json_t *value) {
+    const char *digest = digest_of(value), *key;
+    json_t *item, *copy;
+    size_t i;
+    if (digest)
+        return json_string(find(inputs, digest)->path);
+    if (json_is_array(value)) {
+        copy = json_array();
+        json_array_foreach(value, i, item) json_array_append_new(copy, localize(inputs, item));
+        return copy;
+    }
+    if (json_is_object(value)) {
+        copy = json_object();
+        json_object_foreach((json_t *)(uintptr_t)value, key, item)
+            json_object_set_new(copy, key, localize(inputs, item));
+        return copy;
+    }
+    return json_deep_copy(value);
+}
+
+static void finish(struct inputs *inputs) {
+    if (inputs->problem.error) {
+        inputs->done(inputs->context, NULL, &inputs->problem);
+        return;
+    }
+    json_t *local = inputs->original ? localize(inputs, inputs->original) : json_object();
+    inputs->done(inputs->context, local, NULL);
+}
+
+static void on_nothing_to_wait_for(uv_timer_t *timer) {
+    finish(timer->data);
+}
+
+static void on_file(void *context, const char *path, const struct problem *problem) {
+    struct input *input = context;
+    struct inputs *inputs = input->inputs;
+    input->path = path ? strdup(path) : NULL;
+    if (!input->path && !inputs->problem.error)
+        problem_set(&inputs->problem, problem ? problem->error : TG_ENO_MEMORY,
+                    problem ? problem->field : NULL, "%s", problem ? problem->detail : "out of memory");
+    if (--inputs->waiting == 0)
+        finish(inputs);
+}
+
+struct inputs *inputs_fetch(struct cache *cache, const json_t *original, inputs_done_fn done, void *context) {
+    struct inputs *inputs = calloc(1, sizeof *inputs);
+    if (!inputs)
+        return NULL;
+    inputs->original = json_incref((json_t *)(uintptr_t)original);
+    inputs->done = done;
+    inputs->context = context;
+    uv_timer_init(cache_loop(cache), &inputs->timer);
+    inputs->timer.data = inputs;
+    if (collect(inputs, original, 0) == 0) {
+        inputs->waiting = inputs->count;
+        for (size_t i = 0; i < inputs->count; i++) {
+            struct input *input = &inputs->list[i];
+            input->fetch = cache_get(cache, input->digest, on_file, input);
+            if (!input->fetch) {
+                problem_set(&inputs->problem, TG_ENO_MEMORY, NULL, "out of memory");
+                inputs->waiting--;
+            }
+        }
+    }
+    if (inputs->waiting == 0)
+        uv_timer_start(&inputs->timer, on_nothing_to_wait_for, 0, 0);
+    return inputs;
+}
+
+static void inputs_closed(uv_handle_t *timer) {
+    free(timer->data);
+}
+
+void inputs_release(struct inputs *inputs) {
+    if (!inputs)
+        return;
+    for (size_t i = 0; i < inputs->count; i++) {
+        cache_release(inputs->list[i].fetch);
+        free(inputs->list[i].path);
+    }
+    free(inputs->list);
+    json_decref(inputs->original);
+    uv_close((uv_handle_t *)&inputs->timer, inputs_closed);
+}
