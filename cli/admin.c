@@ -1,0 +1,137 @@
+/* admin.c - workers, tokens, whoami. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "proto/base/clock.h"
+
+static const char *format_ago(int64_t wall_ms, char *out, size_t size) {
+    char span[32];
+    if (wall_ms <= 0 || !format_duration((double)(clock_wall_ms() - wall_ms) / 1000, span, sizeof span)[0])
+        return wall_ms > 0 ? "now" : "";
+    snprintf(out, size, "%s ago", span);
+    return out;
+}
+
+static void add_worker(struct table *table, const json_t *worker) {
+    const json_t *machine = json_object_get(worker, "machine");
+    char ago[48];
+    table_row(table);
+    table_cell(table, "%lld", (long long)member_int(worker, "id"));
+    table_cell(table, "%s", member_text(worker, "name"));
+    table_cell(table, "%s", member_text(worker, "state"));
+    table_cell(table, "%lld", (long long)member_int(worker, "runners"));
+    table_cell(table, "%s", format_ago(member_int(worker, "seen_ms"), ago, sizeof ago));
+    table_cell(table, "%s", member_text(machine, "version"));
+    table_cell(table, "%s", member_text(machine, "cpu"));
+}
+
+/* The items of a list, as JSON or by `add` as rows. */
+static int print_list(const struct invocation *invocation, const char *path, const char *const *titles,
+                      void (*add)(struct table *, const json_t *), const char *empty) {
+    json_t *list = NULL;
+    struct problem problem = {0};
+    if (client_list(invocation->client, path, 0, &list, &problem))
+        return tell_problem(&problem, invocation->json);
+    if (invocation->json) {
+        print_json(list);
+    } else {
+        struct table *table = table_create(titles);
+        size_t i;
+        json_t *item;
+        json_array_foreach(json_object_get(list, "items"), i, item) add(table, item);
+        table_print(table, empty);
+    }
+    json_decref(list);
+    return EXIT_OK;
+}
+
+int run_workers(const struct invocation *invocation) {
+    static const char *const titles[] = {"ID", "NAME", "STATE", "RUNNERS", "SEEN", "VERSION", "CPU", NULL};
+    return print_list(invocation, "/workers", titles, add_worker, "no workers have joined");
+}
+
+static void add_token(struct table *table, const json_t *token) {
+    char created[32], used[48], revoked[32];
+    table_row(table);
+    table_cell(table, "%lld", (long long)member_int(token, "id"));
+    table_cell(table, "%s", member_text(token, "role"));
+    table_cell(table, "%s", member_text(token, "name"));
+    table_cell(table, "%s", format_time(member_int(token, "created_ms"), created, sizeof created));
+    table_cell(table, "%s", format_ago(member_int(token, "used_ms"), used, sizeof used));
+    table_cell(table, "%s", format_time(member_int(token, "revoked_ms"), revoked, sizeof revoked));
+}
+
+static int list_tokens(const struct invocation *invocation) {
+    static const char *const titles[] = {"ID", "ROLE", "NAME", "CREATED", "USED", "REVOKED", NULL};
+    return print_list(invocation, "/tokens", titles, add_token, "no tokens: the server asks nobody for one");
+}
+
+/* The token alone on stdout, so that $(tengen token create ...) is the token. */
+static int create_token(const struct invocation *invocation) {
+    json_t *body = json_pack("{s:s, s:s}", "role", option_string(invocation->options, "role"), "name",
+                             option_string(invocation->options, "name"));
+    json_t *token = NULL;
+    struct problem problem = {0};
+    int error = client_json(invocation->client, "POST", "/tokens", body, &token, &problem);
+    json_decref(body);
+    if (error)
+        return tell_problem(&problem, invocation->json);
+    if (invocation->json) {
+        print_json(token);
+    } else {
+        fprintf(stderr, "token %lld, role %s; it is shown this once:\n", (long long)member_int(token, "id"),
+                member_text(token, "role"));
+        puts(member_text(token, "token"));
+    }
+    json_decref(token);
+    return EXIT_OK;
+}
+
+static int revoke_token(const struct invocation *invocation) {
+    long long id;
+    if (!invocation_id(invocation, 1, &id))
+        return EXIT_USAGE;
+    char path[64];
+    snprintf(path, sizeof path, "/tokens/%lld", id);
+    struct answer answer;
+    struct problem problem = {0};
+    int error = client_call(invocation->client, "DELETE", path, NULL, NULL, &answer, &problem);
+    answer_free(&answer);
+    if (error)
+        return tell_problem(&problem, invocation->json);
+    printf(invocation->json ? "{\"revoked\":%lld}\n" : "token %lld is revoked\n", id);
+    return EXIT_OK;
+}
+
+int run_token(const struct invocation *invocation) {
+    const char *action = invocation_word(invocation, 0);
+    bool has_id = json_array_size(invocation->words) == 2;
+    if (strcmp(action, "create") == 0 && !has_id)
+        return create_token(invocation);
+    if (strcmp(action, "list") == 0 && !has_id)
+        return list_tokens(invocation);
+    if (strcmp(action, "revoke") == 0 && has_id)
+        return revoke_token(invocation);
+    struct problem problem;
+    problem_set(&problem, TG_EINVALID, NULL,
+                "usage: tengen token create, tengen token list or tengen token revoke ID");
+    return tell_usage(&problem);
+}
+
+int run_whoami(const struct invocation *invocation) {
+    json_t *answer = NULL;
+    struct problem problem = {0};
+    if (client_json(invocation->client, "GET", "/whoami", NULL, &answer, &problem))
+        return tell_problem(&problem, invocation->json);
+    char name[256];
+    if (invocation->json)
+        print_json(answer);
+    else
+        printf("%s %s (server %s)\n", member_text(answer, "role"),
+               clean_text(member_text(answer, "name"), name, sizeof name), member_text(answer, "version"));
+    json_decref(answer);
+    return EXIT_OK;
+}

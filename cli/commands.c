@@ -1,0 +1,293 @@
+/* commands.c - the table of commands, and the two that describe it: help and version. */
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/output.h"
+
+static const struct option_spec plain_options[] = {CLIENT_OPTIONS, {.name = NULL}};
+
+static const struct option_spec local_options[] = {
+    {.name = "json", .type = OPTION_BOOL, .initial = "false", .flag_only = true, .help = "print JSON"},
+    {.name = NULL},
+};
+
+#define LIMIT_OPTION(text)                                                                                   \
+    {                                                                                                        \
+        .name = "limit", .type = OPTION_INT, .min = 0, .max = 1e6, .initial = "50", .unit = "items",         \
+        .help = text                                                                                         \
+    }
+
+static const struct option_spec submit_options[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 200,
+     .initial = "\"\"",
+     .help = "a name instead of the document's"},
+    {.name = "priority",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 20,
+     .initial = "\"\"",
+     .help = "a priority instead of the document's"},
+    {.name = "idempotency_key",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 128,
+     .initial = "\"\"",
+     .help = "submitting again with the same key and document makes no second job"},
+    {.name = "watch",
+     .type = OPTION_BOOL,
+     .initial = "false",
+     .flag_only = true,
+     .help = "watch the job until its end"},
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
+static const struct option_spec jobs_options[] = {
+    {.name = "state",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 20,
+     .initial = "\"\"",
+     .help = "only jobs in this state: queued, running, paused, succeeded, failed, cancelled"},
+    {.name = "kind",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 64,
+     .initial = "\"\"",
+     .help = "only jobs of this kind"},
+    LIMIT_OPTION("how many at most, newest first; 0: all"),
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
+static const struct option_spec games_options[] = {
+    {.name = "sgf",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 4096,
+     .initial = "\"\"",
+     .help = "a folder into which the records are written, one ID.sgf a game"},
+    {.name = "limit",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 1e7,
+     .initial = "0",
+     .unit = "games",
+     .help = "how many at most, newest first; 0: 50 of a list, all with --sgf"},
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
+static const struct option_spec token_options[] = {
+    {.name = "role",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 20,
+     .initial = "\"worker\"",
+     .help = "what it may do: view, submit, worker or admin"},
+    {.name = "name", .type = OPTION_STRING, .min = 0, .max = 200, .initial = "\"\"", .help = "whose it is"},
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
+static const struct option_spec kinds_options[] = {
+    {.name = "markdown",
+     .type = OPTION_BOOL,
+     .initial = "false",
+     .flag_only = true,
+     .help = "the whole reference as Markdown (docs/options.md)"},
+    {.name = "json", .type = OPTION_BOOL, .initial = "false", .flag_only = true, .help = "print JSON"},
+    {.name = NULL},
+};
+
+static const char job_document[] = "The document is a job, such as {\"kind\": \"selfplay\", \"name\": "
+                                   "\"first\", \"config\": {\"games\": 100}},\n"
+                                   "or a set of jobs that build on each other, {\"jobs\": [...]}. The "
+                                   "options of a kind: tengen kinds NAME.\n";
+static const char watch_ends[] =
+    "Ends with 0 when the job succeeds and with 1 when it fails or is cancelled.\n";
+static const char token_actions[] =
+    "  tengen token create --role worker --name lab   prints the token, which is shown this once\n"
+    "  tengen token list\n"
+    "  tengen token revoke ID\n";
+
+const struct command commands[] = {
+    {.name = "serve",
+     .words = "...",
+     .program = "tengen-server",
+     .summary = "start the coordinator (tengen-server)"},
+    {.name = "work",
+     .words = "...",
+     .program = "tengen-worker",
+     .summary = "start the agent of this machine (tengen-worker)"},
+    {.name = "gtp",
+     .words = "...",
+     .program = "tengen-run",
+     .program_word = "gtp",
+     .summary = "play Go over GTP on standard input and output"},
+    {.name = "submit",
+     .words = "FILE|-",
+     .summary = "submit a job, or a set of jobs",
+     .details = job_document,
+     .options = submit_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_submit},
+    {.name = "jobs",
+     .words = "",
+     .summary = "list jobs",
+     .options = jobs_options,
+     .needs_server = true,
+     .run = run_jobs},
+    {.name = "job",
+     .words = "ID",
+     .summary = "show a job",
+     .options = plain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_job},
+    {.name = "watch",
+     .words = "ID",
+     .summary = "follow a job until its end",
+     .details = watch_ends,
+     .options = plain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_watch},
+    {.name = "log",
+     .words = "ID",
+     .summary = "print a job's log",
+     .options = plain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_log},
+    {.name = "games",
+     .words = "ID",
+     .summary = "list a job's games, or fetch their records",
+     .options = games_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_games},
+    {.name = "cancel",
+     .words = "ID",
+     .summary = "cancel a job",
+     .options = plain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_cancel},
+    {.name = "pause",
+     .words = "ID",
+     .summary = "pause a job; what runs may end",
+     .options = plain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_pause},
+    {.name = "resume",
+     .words = "ID",
+     .summary = "resume a paused job",
+     .options = plain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_resume},
+    {.name = "workers",
+     .words = "",
+     .summary = "list the machines that work",
+     .options = plain_options,
+     .needs_server = true,
+     .run = run_workers},
+    {.name = "token",
+     .words = "create|list|revoke [ID]",
+     .summary = "make, list or revoke tokens",
+     .details = token_actions,
+     .options = token_options,
+     .min_words = 1,
+     .max_words = 2,
+     .needs_server = true,
+     .run = run_token},
+    {.name = "whoami",
+     .words = "",
+     .summary = "what the server takes us for",
+     .options = plain_options,
+     .needs_server = true,
+     .run = run_whoami},
+    {.name = "kinds",
+     .words = "[NAME]",
+     .summary = "the kinds of jobs, or the options of one",
+     .options = kinds_options,
+     .max_words = 1,
+     .run = run_kinds},
+    {.name = "version",
+     .words = "",
+     .summary = "print the version",
+     .options = local_options,
+     .run = run_version},
+    {.name = "help",
+     .words = "[COMMAND]",
+     .summary = "this, or the flags of a command",
+     .options = local_options,
+     .max_words = 1,
+     .run = run_help},
+    {.name = NULL},
+};
+
+int run_version(const struct invocation *invocation) {
+    if (invocation->json)
+        puts("{\"version\":\"" TENGEN_VERSION "\"}");
+    else
+        puts("tengen " TENGEN_VERSION);
+    return EXIT_OK;
+}
+
+static int help_overview(void) {
+    puts("usage: tengen COMMAND [FLAGS] ...\n");
+    for (const struct command *command = commands; command->name; command++) {
+        char usage[64];
+        snprintf(usage, sizeof usage, "%s %s", command->name, command->words);
+        printf("  %-30s %s\n", usage, command->summary);
+    }
+    puts("\ntengen help COMMAND lists its flags. Every command that asks the server takes --server URL, "
+         "--token-file FILE\n"
+         "and --json. Exit codes: 0 done, 1 the server said no, 2 the command line or a file is wrong, 3 no "
+         "connection.");
+    return EXIT_OK;
+}
+
+static int help_command(const struct command *command) {
+    printf("usage: tengen %s %s\n\n%s.\n", command->name, command->words, command->summary);
+    if (command->program) {
+        printf("All further arguments go to %s%s%s; see tengen %s --help.\n", command->program,
+               command->program_word ? " " : "", command->program_word ? command->program_word : "",
+               command->name);
+        return EXIT_OK;
+    }
+    if (command->details)
+        printf("\n%s", command->details);
+    struct buf text = BUF_INIT;
+    if (!options_help(command->options, &text))
+        printf("\n%s", (char *)text.data);
+    buf_free(&text);
+    return EXIT_OK;
+}
+
+int run_help(const struct invocation *invocation) {
+    if (json_array_size(invocation->words) == 0)
+        return help_overview();
+    const char *name = invocation_word(invocation, 0);
+    const struct command *command = command_find(name);
+    if (command)
+        return help_command(command);
+    struct problem problem;
+    problem_set(&problem, TG_EINVALID, NULL, "there is no command \"%.60s\"; see tengen help", name);
+    return tell_usage(&problem);
+}

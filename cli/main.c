@@ -1,0 +1,143 @@
+/* main.c - the program `tengen`: finds the command, reads its flags, runs it. */
+#include <curl/curl.h>
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+const struct command *command_find(const char *name) {
+    for (const struct command *command = commands; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+const char *invocation_word(const struct invocation *invocation, size_t index) {
+    return json_string_value(json_array_get(invocation->words, index));
+}
+
+bool invocation_id(const struct invocation *invocation, size_t index, long long *id) {
+    const char *word = invocation_word(invocation, index);
+    size_t size = strlen(word);
+    if (size > 0 && size < 17 && strspn(word, "0123456789") == size && (*id = atoll(word)) > 0)
+        return true;
+    struct problem problem;
+    problem_set(&problem, TG_EINVALID, NULL, "an id is a whole number from 1, not \"%.60s\"", word);
+    tell_usage(&problem);
+    return false;
+}
+
+/* The program beside our own executable (build/bin, /usr/bin), else found by PATH. */
+static int run_program(const struct command *command, int argc, char **argv) {
+    char path[4096];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 64);
+    path[size < 0 ? 0 : size] = 0;
+    char *slash = strrchr(path, '/');
+    char **arguments = calloc((size_t)argc + 2, sizeof *arguments);
+    if (!arguments)
+        return EXIT_REFUSED;
+    int count = 0;
+    arguments[count++] = (char *)(uintptr_t)command->program;
+    if (command->program_word)
+        arguments[count++] = (char *)(uintptr_t)command->program_word;
+    for (int i = 2; i < argc; i++)
+        arguments[count++] = argv[i];
+    if (slash) {
+        snprintf(slash + 1, sizeof path - (size_t)(slash + 1 - path), "%s", command->program);
+        execv(path, arguments);
+    }
+    if (!slash || errno == ENOENT)
+        execvp(command->program, arguments);
+    fprintf(stderr, "tengen: %s cannot be started: %s\n", command->program, strerror(errno));
+    free(arguments);
+    return EXIT_USAGE;
+}
+
+static int check_words(const struct command *command, const json_t *words, struct problem *problem) {
+    int count = (int)json_array_size(words);
+    if (count >= command->min_words && count <= command->max_words)
+        return TG_OK;
+    return problem_set(problem, TG_EINVALID, NULL, "usage: tengen %s %s (see tengen help %s)", command->name,
+                       command->words, command->name);
+}
+
+static int run_with_options(const struct command *command, const json_t *options, const json_t *words) {
+    struct invocation invocation = {.options = options, .words = words, .json = option_bool(options, "json")};
+    struct problem problem = {0};
+    if (command->needs_server && !(invocation.client = client_create(options, &problem)))
+        return tell_usage(&problem);
+    int code = command->run(&invocation);
+    client_destroy(invocation.client);
+    if ((fflush(stdout) || ferror(stdout)) && code == EXIT_OK) {
+        fprintf(stderr, "tengen: the output cannot be written: %s\n", strerror(errno));
+        code = EXIT_USAGE;
+    }
+    return code;
+}
+
+static bool wants_help(int argc, char **argv) {
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static int help_for(const char *name) {
+    json_t *words = name ? json_pack("[s]", name) : json_array();
+    int code = run_help(&(struct invocation){.words = words});
+    json_decref(words);
+    return code;
+}
+
+static int run_command(const struct command *command, int argc, char **argv) {
+    if (command->program)
+        return run_program(command, argc, argv);
+    if (wants_help(argc, argv))
+        return help_for(command->name);
+    json_t *options = NULL, *words = NULL;
+    struct problem problem = {0};
+    int error = options_parse_argv(command->options, argc - 1, argv + 1, &options, &words, &problem);
+    if (error && problem.error == TG_EUNKNOWN_OPTION)
+        problem_set(&problem, error, problem.field, "%s (see tengen help %s)", problem.detail, command->name);
+    if (!error)
+        error = check_words(command, words, &problem);
+    int code = error ? tell_usage(&problem) : run_with_options(command, options, words);
+    json_decref(options);
+    json_decref(words);
+    return code;
+}
+
+static int unknown_command(const char *name) {
+    enum { MOST = 64 };
+    const char *names[MOST + 1];
+    int count = 0;
+    for (; commands[count].name && count < MOST; count++)
+        names[count] = commands[count].name;
+    names[count] = NULL;
+    const char *nearest = nearest_name(name, names);
+    struct problem problem;
+    problem_set(&problem, TG_EINVALID, NULL, "there is no command \"%.60s\"%s%s; see tengen help", name,
+                nearest ? "; did you mean " : "", nearest ? nearest : "");
+    return tell_usage(&problem);
+}
+
+int main(int argc, char **argv) {
+    setlocale(LC_CTYPE, "");
+    if (argc < 2) {
+        help_for(NULL);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help_for(NULL);
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    const struct command *command = command_find(name);
+    return command ? run_command(command, argc, argv) : unknown_command(name);
+}
