@@ -33,21 +33,21 @@ service_pid() {
     return 0
 }
 
-# service_stop NAME PID_FILE SECONDS: SIGTERM, then after SECONDS SIGKILL. Says what it does. Nothing to do is fine.
+# service_stop NAME PID_FILE: SIGTERM, which lets it finish what has begun; a second one after 10 seconds, which ends it
+# at once; SIGKILL after 30. Nothing to stop is fine.
 service_stop() {
-    local name=$1 pid_file=$2 seconds=$3 pid deadline
+    local name=$1 pid_file=$2 pid start=$SECONDS terms=0
     pid=$(service_pid "$pid_file")
-    if [ -n "$pid" ]; then
-        say "Stopping $name (pid $pid)"
-        kill -TERM "$pid" 2>/dev/null || true
-        deadline=$((SECONDS + seconds))
-        while [ -n "$(service_pid "$pid_file")" ]; do
-            if [ "$SECONDS" -ge "$deadline" ]; then
-                say "$name did not stop within $seconds s: killing it (nothing that was finished is lost)"
-                kill -KILL "$pid" 2>/dev/null || true
-            fi
-            sleep 0.1
-        done
-    fi
+    [ -z "$pid" ] || say "Stopping $name (pid $pid)"
+    while [ -n "$(service_pid "$pid_file")" ]; do
+        if [ $((SECONDS - start)) -ge 30 ]; then
+            say "$name does not stop: killing it (nothing that was finished is lost)"
+            kill -KILL "$pid" 2>/dev/null || true
+        elif [ $((SECONDS - start)) -ge $((terms * 10)) ] && [ "$terms" -lt 2 ]; then
+            kill -TERM "$pid" 2>/dev/null || true
+            terms=$((terms + 1))
+        fi
+        sleep 0.1
+    done
     rm -f "$pid_file"
 }

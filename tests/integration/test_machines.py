@@ -116,7 +116,7 @@ class Lab:
                                tls_key=key, lease_s=LEASE_S)
         self.machines = [Machine(t, 1), Machine(t, 2)]
         self.agents = [
-            t.worker(self.server, token=self.worker_token, name=f"machine {n + 1}", runners=1, ca=self.cert,
+            t.worker(self.server, token=self.worker_token, name=f"machine {n + 1}", runners=1, ca_file=self.cert,
                      prefix=machine.inside) for n, machine in enumerate(self.machines)]
 
     def submit(self, games):
@@ -205,11 +205,11 @@ def a_machine_without_a_token_is_refused_before_any_work(t):
     server = t.server(data=data, token=admin, host=SERVER, tls_ca=cert, bind=SERVER, tls_cert=cert, tls_key=key)
     machine = Machine(t, 1)
     with t.subtest("no token"):
-        agent = t.worker(server, ca=cert, prefix=machine.inside, runners=1)
+        agent = t.worker(server, ca_file=cert, prefix=machine.inside, runners=1)
         harness.wait_for(lambda: "token" in agent.log(), 20, "a word about the token in the log")
         agent.kill(group=True)
     with t.subtest("a token that nobody made"):
-        agent = t.worker(server, token="tg_" + "A" * 43, ca=cert, prefix=machine.inside, runners=1)
+        agent = t.worker(server, token="tg_" + "A" * 43, ca_file=cert, prefix=machine.inside, runners=1)
         harness.wait_for(lambda: "oken" in agent.log(), 20, "a word about the token in the log")
         t.true("A" * 43 not in agent.log(), "the token is not in the log")
         agent.kill(group=True)
