@@ -66,10 +66,17 @@ int player_check(const char *field, const json_t *player, struct problem *proble
     return error;
 }
 
-int go_game_check(const json_t *config, const char *opening, struct problem *problem) {
+int go_rules_check(const json_t *config, struct problem *problem) {
     double komi = option_number(config, "komi");
     if (komi * 2 != floor(komi * 2))
         return problem_set(problem, TG_EOUT_OF_RANGE, "komi", "must be a multiple of 0.5, is %.15g", komi);
+    return TG_OK;
+}
+
+int go_game_check(const json_t *config, const char *opening, struct problem *problem) {
+    int error = go_rules_check(config, problem);
+    if (error)
+        return error;
     int64_t points = option_int(config, "board") * option_int(config, "board");
     int64_t max_moves = option_int(config, "max_moves"), moves = option_int(config, opening);
     int64_t most = max_moves && max_moves < points ? max_moves : points;

@@ -8,8 +8,8 @@ enum { ENGINE_NAME_MAX = 32 };
 
 /* {"type": "uct" | "engine", "engine": "gnugo", "playouts": 1000, "seconds": 0, "resign": 0.1, ...} */
 extern const struct option_spec player_options[];
-/* board, komi, rules, ko, max_moves: shared by the kinds that play Go. */
-#define GO_GAME_OPTIONS                                                                                      \
+/* board, komi, rules, ko: wherever a game of Go is described. */
+#define GO_RULES_OPTIONS                                                                                     \
     {.name = "board",                                                                                        \
      .type = OPTION_INT,                                                                                     \
      .min = 2,                                                                                               \
@@ -29,12 +29,14 @@ extern const struct option_spec player_options[];
          .initial = "\"chinese\"",                                                                           \
          .choices = go_rules_choices,                                                                        \
          .help = "chinese: area scoring, no suicide; tromp-taylor: area scoring, suicide allowed"},          \
-        {.name = "ko",                                                                                       \
-         .type = OPTION_CHOICE,                                                                              \
-         .initial = "\"positional\"",                                                                        \
-         .choices = go_ko_choices,                                                                           \
-         .help = "which repetitions are forbidden"},                                                         \
     {                                                                                                        \
+        .name = "ko", .type = OPTION_CHOICE, .initial = "\"positional\"", .choices = go_ko_choices,          \
+        .help = "which repetitions are forbidden"                                                            \
+    }
+
+/* The same and max_moves: shared by the kinds that play Go. */
+#define GO_GAME_OPTIONS                                                                                      \
+    GO_RULES_OPTIONS, {                                                                                      \
         .name = "max_moves", .type = OPTION_INT, .min = 0, .max = 10000, .initial = "0", .unit = "moves",    \
         .help = "a longer game is scored as it stands; 0: three times the number of points"                  \
     }
@@ -48,7 +50,8 @@ extern const char *const go_rules_choices[]; /* chinese, tromp-taylor */
 extern const char *const go_ko_choices[];    /* positional, situational, simple */
 
 int player_check(const char *field, const json_t *player, struct problem *problem);
-/* komi's half points; a game is longer than its random opening, which is the option `opening`. */
+int go_rules_check(const json_t *config, struct problem *problem); /* komi's half points */
+/* The same; and a game is longer than its random opening, which is the option `opening`. */
 int go_game_check(const json_t *config, const char *opening, struct problem *problem);
 /* a-z, 0-9, - and _, not empty. */
 int engine_name_check(const char *field, const char *name, struct problem *problem);

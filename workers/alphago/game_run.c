@@ -1,6 +1,7 @@
 #include "workers/alphago/game_run.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "proto/base/rng.h"
 #include "workers/go/diagram.h"
@@ -122,6 +123,14 @@ static void count_when_over(struct match *match) {
     finish(match, passed ? END_SCORE : END_MAX_MOVES, margin2 > 0 ? BLACK : margin2 < 0 ? WHITE : EMPTY);
 }
 
+/* "W+2.0" and "W+2" are one result; "0" is a draw. */
+static bool same_result(const char *left, const char *right) {
+    const char *at = strchr(left, '+'), *other = strchr(right, '+');
+    if (!at || !other)
+        return !at && !other && left[0] == right[0];
+    return (left[0] | 32) == (right[0] | 32) && fabs(strtod(at, NULL) - strtod(other, NULL)) < 0.01;
+}
+
 /* An engine's own count, where the game was counted and it has one. Its silence is no reason to lose. */
 static int ask_score(struct match *match, enum color color) {
     struct go_player *player = match->plan->player[color];
@@ -134,7 +143,7 @@ static int ask_score(struct match *match, enum color color) {
         return 0;
     }
     record_result(match->record, ours, sizeof(ours));
-    if (!error && opinion[0] && strcmp(opinion, ours) != 0)
+    if (!error && opinion[0] && !same_result(opinion, ours))
         record_note(match->record, "%s says %s", player->name, opinion);
     return error;
 }

@@ -11,6 +11,7 @@ static const struct command {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"gtp", "play as a GTP engine on stdin and stdout", command_gtp},
     {"bench", "measure: bench NAME [options] --json", command_bench},
     {"sgf-check", "replay SGF files, folders and archives: sgf-check PATH...", sgf_check},
     {"kinds", "the kinds of tasks and their options: kinds [NAME]", command_kinds},
