@@ -208,9 +208,11 @@ static int apply_setup(struct replaying *at, uint32_t node, uint32_t first, uint
     for (int i = 0; i < board_points(board); i++)
         colors[i] = board->color[board_move_at(board, i)];
     int error = read_setup(at, first, end, colors, &found);
-    if (error != 0 || !found)
+    /* PL alone matters only before the first move: later each move names its colour. */
+    bool player_only = !found && game_move_count(at->game) == 0 && sgf_find(at->record, node, "PL");
+    if (error != 0 || (!found && !player_only))
         return error;
-    at->replay->setup = true;
+    at->replay->setup = at->replay->setup || found;
     if (game_setup(at->game, colors, first_to_move(at, node, colors)) == 0)
         return 0;
     return problem_set(at->problem, TG_EINVALID, "AB",
