@@ -32,82 +32,14 @@ static struct graph *small_net(void) {
         graph_linear(graph, "features", graph_reshape(graph, "flat", pooled, SHAPE(3 * 2 * 11)), 7, true);
     graph_output(graph, "policy", graph_linear(graph, "policy", wide, 2, false));
     graph_output(graph, "value", graph_tanh(graph, "value", features));
-    struct problem problem = {0};
-    assert_int_equal(graph_finish(graph, &problem), 0);
     return graph;
 }
 
-struct trial {
-    struct run *run;
-    struct model *model;
-    const float *x;
-    size_t x_count;
-    int batch;
-};
-
-/* A loss with a gradient that differs in every element: sum of c_i y_i^2 / 2. */
-static double weight_of(size_t i) {
-    return 0.2 + 0.1 * (double)(i % 7);
-}
-
-static double loss(const struct trial *t, bool gradients) {
-    static const struct {
-        const char *name;
-        size_t size;
-    } outputs[] = {{"policy", 6 * 5 * 2}, {"value", 7}};
-    double sum = 0;
-    memcpy(run_input(t->run, 0), t->x, t->x_count * sizeof(float));
-    run_forward(t->run, t->model, t->batch);
-    for (int o = 0; o < 2; o++) {
-        const float *y = run_output(t->run, outputs[o].name);
-        for (size_t i = 0; i < outputs[o].size * (size_t)t->batch; i++) {
-            sum += weight_of(i) * (double)y[i] * (double)y[i] / 2;
-            if (gradients)
-                run_output_gradient(t->run, outputs[o].name)[i] = (float)(weight_of(i) * (double)y[i]);
-        }
-    }
-    return sum;
-}
-
-static double central_difference(const struct trial *t, size_t at) {
-    const float step = 1e-2f;
-    float *value = &t->model->values[at], kept = *value;
-    *value = kept + step;
-    double above = loss(t, false);
-    *value = kept - step;
-    double below = loss(t, false);
-    *value = kept;
-    return (above - below) / (2 * (double)step);
-}
-
 static void check_gradients(void) {
-    struct graph *graph = small_net();
-    struct model model;
-    struct run *run;
-    struct rng rng;
-    rng_seed(&rng, 5);
-    assert_int_equal(model_create(graph, &model), 0);
-    model_init(&model, 3);
-    assert_int_equal(run_create(graph, RUN_TRAINING, 4, 1, &run, NULL), 0);
-    size_t x_count = 3 * 6 * 5 * 9; /* a smaller batch than the run was made for */
-    float *x = random_floats(&rng, x_count), *gradients = calloc(graph_value_count(graph), sizeof *gradients);
-    struct trial trial = {run, &model, x, x_count, 3};
-    loss(&trial, true);
-    run_backward(run, &model, gradients);
-    for (int p = 0; p < graph_param_count(graph); p++) {
-        struct param_view param = graph_param_view(graph, p);
-        for (int sample = 0; sample < 5 && param.trained; sample++) {
-            size_t at = param.offset + rng_below(&rng, (uint32_t)shape_elements(param.shape));
-            double truth = central_difference(&trial, at), error = fabs((double)gradients[at] - truth);
-            if (error > 0.01 * fabs(truth) + 2e-3)
-                fail_msg("%s: gradient %.5f, finite difference %.5f (%s)", param.name, (double)gradients[at],
-                         truth, kernels_get()->name);
-        }
-    }
-    free(x), free(gradients);
-    run_destroy(run);
-    model_destroy(&model);
-    graph_destroy(graph);
+    struct trial trial =
+        trial_create(small_net(), 4, 3, 3, 0); /* a smaller batch than the run was made for */
+    trial_check_gradients(&trial);
+    trial_destroy(&trial);
 }
 
 static void gradients_equal_finite_differences(void **state) {
@@ -121,6 +53,7 @@ static void a_batch_gives_what_its_samples_give_alone(void **state) {
     (void)state;
     enum { BATCH = 5, SIZE = 6 * 5 * 9 };
     struct graph *graph = small_net();
+    assert_int_equal(graph_finish(graph, NULL), 0);
     struct model model;
     struct run *together, *alone;
     struct rng rng;
@@ -220,31 +153,14 @@ static void the_compiled_form_equals_the_plain_one(void **state) {
 
 static void two_runs_with_one_seed_are_identical(void **state) {
     (void)state;
-    struct graph *graph = small_net();
-    float *first = NULL;
-    for (int round = 0; round < 2; round++) {
-        struct model model;
-        struct run *run;
-        struct rng rng;
-        rng_seed(&rng, 7);
-        assert_int_equal(model_create(graph, &model), 0);
-        model_init(&model, 9);
-        assert_int_equal(run_create(graph, RUN_TRAINING, 3, 1, &run, NULL), 0);
-        float *x = random_floats(&rng, 3 * 6 * 5 * 9),
-              *gradients = calloc(graph_value_count(graph), sizeof *gradients);
-        struct trial trial = {run, &model, x, 3 * 6 * 5 * 9, 3};
-        loss(&trial, true);
-        run_backward(run, &model, gradients);
-        if (first)
-            assert_memory_equal(first, gradients, graph_value_count(graph) * sizeof *gradients);
-        free(first);
-        first = gradients;
-        free(x);
-        run_destroy(run);
-        model_destroy(&model);
-    }
-    free(first);
-    graph_destroy(graph);
+    struct trial first = trial_create(small_net(), 3, 3, 9, 0),
+                 second = trial_create(small_net(), 3, 3, 9, 0);
+    size_t size = graph_value_count(first.graph) * sizeof(float);
+    double loss = trial_loss(&first, true);
+    assert_true(loss == trial_loss(&second, true));
+    assert_memory_equal(first.gradients, second.gradients, size);
+    trial_destroy(&first);
+    trial_destroy(&second);
 }
 
 static void arrays_that_live_together_never_overlap(void **state) {

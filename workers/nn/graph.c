@@ -189,3 +189,37 @@ int graph_finish(struct graph *graph, struct problem *problem) {
     graph->finished = true;
     return TG_OK;
 }
+
+static const struct node *input_node(const struct graph *graph, int index) {
+    for (int i = 0; i < graph->node_count; i++)
+        if (!graph->nodes[i].op && index-- == 0)
+            return &graph->nodes[i];
+    return NULL;
+}
+
+int graph_input_count(const struct graph *graph) {
+    int count = 0;
+    while (input_node(graph, count))
+        count++;
+    return count;
+}
+
+struct shape graph_input_shape(const struct graph *graph, int index) {
+    const struct node *node = input_node(graph, index);
+    TG_ASSERT(node);
+    return node->shape;
+}
+
+int graph_output_count(const struct graph *graph) {
+    return graph->output_count;
+}
+
+const char *graph_output_name(const struct graph *graph, int index) {
+    TG_ASSERT(index >= 0 && index < graph->output_count);
+    return graph->outputs[index].name;
+}
+
+struct shape graph_output_shape(const struct graph *graph, int index) {
+    TG_ASSERT(index >= 0 && index < graph->output_count);
+    return graph->nodes[graph->outputs[index].from].shape;
+}

@@ -66,8 +66,15 @@ tensor graph_linear(struct graph *graph, const char *name, tensor x, int feature
 /* Ioffe & Szegedy 2015, over all but the channels. Running averages move by 0.1 a step (momentum 0.9); eps
  * 1e-5. */
 tensor graph_batch_norm(struct graph *graph, const char *name, tensor x);
+/* Ba et al. 2016, over the innermost dimension of each row; eps 1e-5. */
+tensor graph_layer_norm(struct graph *graph, const char *name, tensor x);
 tensor graph_relu(struct graph *graph, const char *name, tensor x);
+tensor graph_gelu(struct graph *graph, const char *name, tensor x);
+tensor graph_sigmoid(struct graph *graph, const char *name, tensor x);
 tensor graph_tanh(struct graph *graph, const char *name, tensor x);
+tensor graph_softmax(struct graph *graph, const char *name, tensor x); /* over the innermost dimension */
+tensor graph_dropout(struct graph *graph, const char *name, tensor x,
+                     float rate);                                            /* rate: share that is dropped */
 tensor graph_add(struct graph *graph, const char *name, tensor x, tensor y); /* same shapes */
 tensor graph_concat(struct graph *graph, const char *name, int count,
                     const tensor *values); /* along channels */
@@ -77,6 +84,38 @@ struct pool_spec {
     bool average; /* else maximum; padding never counts */
 };
 tensor graph_pool(struct graph *graph, const char *name, tensor x, const struct pool_spec *spec);
+/* {h, w, c} -> {h * factor, w * factor, c}: by repetition, or bilinear with half-pixel centres (align_corners
+ * off). */
+tensor graph_upsample(struct graph *graph, const char *name, tensor x, int factor, bool bilinear);
+/* y[h][w][c] = x[h][w][c] * gate[c]: the last step of squeeze-and-excitation. */
+tensor graph_gate(struct graph *graph, const char *name, tensor x, tensor gate);
+/* Hu et al. 2018: global average, linear to channels / reduction, ReLU, linear, sigmoid, gate. Adds the nodes
+ * NAME.squeeze, ... */
+tensor graph_squeeze_excite(struct graph *graph, const char *name, tensor x, int reduction);
+
+/* {t} whole numbers below `vocabulary`, as floats -> {t, width}; a row of the table each, times sqrt(width)
+ * (Vaswani et al. 2017, 3.4). An id out of range counts as 0, which by convention is padding. */
+tensor graph_embedding(struct graph *graph, const char *name, tensor ids, int vocabulary, int width);
+/* Adds sines and cosines of the position (Vaswani et al. 2017, 3.5) to {t, width}. */
+tensor graph_positions(struct graph *graph, const char *name, tensor x);
+/* Scaled dot-product attention in `heads` parts of the width (Vaswani et al. 2017, 3.2), without the
+ * projections around it: queries {tq, width}, keys and values {tk, width} -> {tq, width}. `keep` is {tk} with
+ * 0 for keys that nobody may look at (padding), or NO_KEEP. causal: query i sees keys 0..i only (needs tq ==
+ * tk). */
+struct attention_spec {
+    int heads;
+    bool causal;
+};
+enum { NO_KEEP = -2 };
+tensor graph_attention(struct graph *graph, const char *name, tensor queries, tensor keys, tensor values,
+                       tensor keep, const struct attention_spec *spec);
 tensor graph_global_average(struct graph *graph, const char *name, tensor x); /* {h, w, c} -> {c} */
+
+/* What a finished graph takes and gives, by number in order of creation. Names live as long as the graph. */
+int graph_input_count(const struct graph *graph);
+struct shape graph_input_shape(const struct graph *graph, int index);
+int graph_output_count(const struct graph *graph);
+const char *graph_output_name(const struct graph *graph, int index);
+struct shape graph_output_shape(const struct graph *graph, int index);
 
 #endif

@@ -81,6 +81,17 @@ struct kernels {
     /* y[r][c] += x[r][c] * a[c] + z[r][c] * b[c] + shift[c]: batch normalization's backward pass. */
     void (*blend)(size_t rows, int channels, const float *x, const float *a, const float *z, const float *b,
                   const float *shift, float *y);
+    /* Each row of y becomes softmax(factor * row of x) (x may be y); a row whose values are all -INFINITY
+     * becomes 0. */
+    void (*softmax)(size_t rows, int columns, float factor, const float *x, float *y);
+    /* dx += factor * y (dy - sum(dy y)) by rows: softmax's backward pass from its result y. */
+    void (*softmax_backward)(size_t rows, int columns, float factor, const float *y, const float *dy,
+                             float *dx);
+    void (*sigmoid)(size_t n, const float *x, float *y); /* 1 / (1 + exp(-x)) */
+    void (*tanh)(size_t n, const float *x, float *y);
+    /* x Phi(x) in the form of Hendrycks & Gimpel 2016 with tanh, and dx += dy times its derivative. */
+    void (*gelu)(size_t n, const float *x, float *y);
+    void (*gelu_backward)(size_t n, const float *x, const float *dy, float *dx);
     float (*dot)(size_t n, const float *x, const float *y);
 };
 

@@ -75,6 +75,9 @@ struct node {
     union {
         struct conv_shape conv;
         struct pool_spec pool;
+        struct attention_spec attention;
+        float rate; /* dropout */
+        int factor; /* upsampling */
     } spec;
 };
 

@@ -1,57 +1,11 @@
-/* op_basic.c - activations, addition, concatenation, reshape and pooling as operators. */
+/* op_basic.c - addition, concatenation, reshape and pooling as operators. */
 #include <float.h>
-#include <math.h>
 #include <string.h>
 #include "workers/nn/isa.h"
 #include "workers/nn/op.h"
 
 static size_t elements(const struct op_call *c) {
     return (size_t)c->batch * shape_elements(c->node->shape);
-}
-
-/* ---- activations ---- */
-
-static void relu_forward(const struct op_call *c) {
-    kernels_get()->relu(elements(c), c->in[0], c->out);
-}
-
-static void relu_backward(const struct op_call *c) {
-    if (c->din[0])
-        kernels_get()->relu_backward(elements(c), c->out, c->dout, c->din[0]);
-}
-
-static const struct op relu_op = {.name = "relu",
-                                  .backward_reads_output = true,
-                                  .in_place = true,
-                                  .forward = relu_forward,
-                                  .backward = relu_backward};
-
-static void tanh_forward(const struct op_call *c) {
-    for (size_t i = 0; i < elements(c); i++)
-        c->out[i] = tanhf(c->in[0][i]);
-}
-
-static void tanh_backward(const struct op_call *c) {
-    for (size_t i = 0; c->din[0] && i < elements(c); i++)
-        c->din[0][i] += c->dout[i] * (1 - c->out[i] * c->out[i]);
-}
-
-static const struct op tanh_op = {.name = "tanh",
-                                  .backward_reads_output = true,
-                                  .in_place = true,
-                                  .forward = tanh_forward,
-                                  .backward = tanh_backward};
-
-static tensor unary(struct graph *graph, const char *name, const struct op *op, tensor x) {
-    return x != NO_TENSOR && graph_node(graph, name, op, 1, &x) ? graph_newest(graph) : NO_TENSOR;
-}
-
-tensor graph_relu(struct graph *graph, const char *name, tensor x) {
-    return unary(graph, name, &relu_op, x);
-}
-
-tensor graph_tanh(struct graph *graph, const char *name, tensor x) {
-    return unary(graph, name, &tanh_op, x);
 }
 
 /* ---- addition ---- */

@@ -1,10 +1,10 @@
-/* op_norm.c - batch normalization (Ioffe & Szegedy 2015).
+/* op_norm.c - batch normalization (Ioffe & Szegedy 2015) and layer normalization (Ba et al. 2016).
  *
- * Training: y = gamma (x - mean) / sqrt(var + eps) + beta over the rows (samples and points) of each channel;
- * the running averages move towards mean and unbiased variance. Inference: the running averages instead.
- * Backward, with xhat = (x - mean) * inv and N rows, per channel:
- *     dbeta = sum dy,  dgamma = sum dy xhat,  dx = gamma inv (dy - dbeta / N - xhat dgamma / N)
- * which is one scale and shift of dy and x, so that one pass over the rows writes it. */
+ * Batch, training: y = gamma (x - mean) / sqrt(var + eps) + beta over the rows (samples and points) of each
+ * channel; the running averages move towards mean and unbiased variance. Inference: the running averages
+ * instead. Backward, with xhat = (x - mean) * inv and N rows, per channel: dbeta = sum dy,  dgamma = sum dy
+ * xhat,  dx = gamma inv (dy - dbeta / N - xhat dgamma / N) which is one scale and shift of dy and x, so that
+ * one pass over the rows writes it. */
 #include <math.h>
 #include <string.h>
 #include "workers/nn/isa.h"
@@ -104,5 +104,76 @@ tensor graph_batch_norm(struct graph *graph, const char *name, tensor x) {
     graph_param(graph, "bias", each, INIT_ZERO, 0, 0);
     graph_state(graph, "running_mean", each, INIT_ZERO);
     graph_state(graph, "running_var", each, INIT_ONE);
+    return graph_newest(graph);
+}
+
+/* ---- layer normalization: the same over the innermost dimension of each row; nothing differs in training
+ * ---- */
+
+static const float LAYER_EPSILON = 1e-5f;
+
+/* saved: mean and 1 / sqrt(variance + eps) of each row */
+static size_t layer_saved(const struct node *node, int batch) {
+    return 2 * node_rows(node, batch);
+}
+
+static void layer_forward(const struct op_call *c) {
+    int width = shape_channels(c->node->shape);
+    const float *x = c->in[0];
+    float *y = c->out;
+    for (size_t row = 0; row < node_rows(c->node, c->batch); row++, x += width, y += width) {
+        double mean = 0, variance = 0;
+        for (int i = 0; i < width; i++)
+            mean += (double)x[i];
+        mean /= width;
+        for (int i = 0; i < width; i++)
+            variance += ((double)x[i] - mean) * ((double)x[i] - mean);
+        float inverse = 1 / sqrtf((float)(variance / width) + LAYER_EPSILON);
+        for (int i = 0; i < width; i++)
+            y[i] = (x[i] - (float)mean) * inverse * c->param[GAMMA][i] + c->param[BETA][i];
+        if (c->training) {
+            c->saved[2 * row] = (float)mean;
+            c->saved[2 * row + 1] = inverse;
+        }
+    }
+}
+
+static void layer_row_backward(const struct op_call *c, int width, float mean, float inverse, const float *x,
+                               const float *dy, float *dx) {
+    float sum = 0, dots = 0;
+    for (int i = 0; i < width; i++) {
+        float normal = (x[i] - mean) * inverse, gradient = dy[i] * c->param[GAMMA][i];
+        c->dparam[GAMMA][i] += dy[i] * normal;
+        c->dparam[BETA][i] += dy[i];
+        sum += gradient;
+        dots += gradient * normal;
+    }
+    for (int i = 0; i < width && dx; i++) {
+        float normal = (x[i] - mean) * inverse;
+        dx[i] += inverse * (dy[i] * c->param[GAMMA][i] - (sum + normal * dots) / (float)width);
+    }
+}
+
+static void layer_backward(const struct op_call *c) {
+    int width = shape_channels(c->node->shape);
+    for (size_t row = 0; row < node_rows(c->node, c->batch); row++) {
+        size_t at = row * (size_t)width;
+        layer_row_backward(c, width, c->saved[2 * row], c->saved[2 * row + 1], c->in[0] + at, c->dout + at,
+                           c->din[0] ? c->din[0] + at : NULL);
+    }
+}
+
+static const struct op layer_norm_op = {.name = "layer_norm",
+                                        .backward_reads_input = true,
+                                        .saved = layer_saved,
+                                        .forward = layer_forward,
+                                        .backward = layer_backward};
+
+tensor graph_layer_norm(struct graph *graph, const char *name, tensor x) {
+    if (x == NO_TENSOR || !graph_node(graph, name, &layer_norm_op, 1, &x))
+        return NO_TENSOR;
+    struct shape each = SHAPE(shape_channels(graph->nodes[graph->node_count - 1].shape));
+    graph_param(graph, "weight", each, INIT_ONE, 0, 0);
+    graph_param(graph, "bias", each, INIT_ZERO, 0, 0);
     return graph_newest(graph);
 }
