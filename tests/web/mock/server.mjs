@@ -20,6 +20,8 @@ const TYPES = {
 };
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
+const SECRET = `tg_${"9f3c1e7ab2".repeat(4)}`; // every token that the mock makes
+
 class Mock {
   constructor({ world, token = "", tickMs = 500 }) {
     this.world = world;
@@ -234,8 +236,17 @@ class Mock {
       used_ms: null,
       revoked_ms: null,
     };
+    if (!this.world.tokens.length && role !== "admin")
+      throw {
+        status: 400,
+        code: "invalid",
+        field: "role",
+        title: "Invalid request",
+        detail: "the first token must be an admin's",
+      };
     this.world.tokens.unshift(token);
-    this.send(response, 201, { ...token, token: `tg_${"9f3c1e7ab2".repeat(4)}` });
+    this.token ||= SECRET;
+    this.send(response, 201, { ...token, token: SECRET });
   }
 
   revoke(response, id) {

@@ -165,7 +165,7 @@ export class World {
 
   /** A job with a past: `done` games over the last `span` ms. */
   history(job, done, span, state) {
-    const start = Date.now() - span;
+    const start = Date.now() - span - (state === "running" ? 0 : 20 * MINUTE);
     const perTask = job.config.games_per_task;
     job.created_ms = start - 4000;
     job.started_ms = start;

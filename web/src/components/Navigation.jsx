@@ -3,7 +3,7 @@
 import { ConnectionDot } from "./Connection.jsx";
 import { Icon, Logo } from "./Icon.jsx";
 import { chooseTheme, theme, THEMES } from "../lib/theme.js";
-import { session, signOut } from "../lib/session.js";
+import { isSignedIn, session, signOut } from "../lib/session.js";
 import { useStore } from "../lib/store.js";
 
 const SECTIONS = [
@@ -33,8 +33,8 @@ function ThemeButton() {
 }
 
 function SignOutButton() {
-  const who = useStore(session);
-  if (!who.token) return null;
+  useStore(session);
+  if (!isSignedIn()) return null;
   return (
     <button class="button quiet icon-only" onClick={signOut} title="Sign out" aria-label="Sign out">
       <Icon name="out" />

@@ -23,9 +23,30 @@ whenUnauthorized((problem) => {
   session.set({ state: "out", role: "", name: "", version: "", problem });
 });
 
+// Whether there is anything to sign out of: the cookie itself cannot be seen from here.
+const KEY = "tengen-signed-in";
+
+function remember(signedIn) {
+  try {
+    if (signedIn) localStorage.setItem(KEY, "yes");
+    else localStorage.removeItem(KEY);
+  } catch {
+    // a browser that keeps nothing only lacks the button to sign out
+  }
+}
+
+export function isSignedIn() {
+  try {
+    return localStorage.getItem(KEY) !== null;
+  } catch {
+    return false;
+  }
+}
+
 /** Changes the token into a cookie that scripts cannot read. Throws the Problem. */
 export async function signIn(token) {
   await post("/session", { token });
+  remember(true);
   await checkSession();
 }
 
@@ -39,6 +60,7 @@ export function takeTokenFromAddress() {
 
 export async function signOut() {
   await remove("/session").catch(() => {});
+  remember(false);
   stopEvents();
   session.set({ state: "out", role: "", name: "", version: "" });
 }

@@ -233,7 +233,8 @@ function Editor({ data, query }) {
     const field = hasField(form.current, problem.field);
     const control = field?.querySelector("input, select, textarea");
     field?.closest("details")?.setAttribute("open", "");
-    control?.focus();
+    control?.focus({ preventScroll: true });
+    field?.scrollIntoView({ block: "center" });
   }, [problem]);
 
   const take = (document) => {

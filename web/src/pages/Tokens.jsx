@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { get, post, remove, withQuery } from "../lib/api.js";
-import { mayAdmin, session } from "../lib/session.js";
+import { mayAdmin, session, signIn } from "../lib/session.js";
 import { useResource } from "../lib/resource.js";
 import { useStore } from "../lib/store.js";
 import { Ago } from "../components/Time.jsx";
@@ -146,8 +146,10 @@ function Manage() {
       toastProblem(problem);
     }
   };
-  const made = (token) => {
+  const made = async (token) => {
     setCreated(token);
+    // From the first token on every call needs one: this page goes on with the one that it has just made.
+    if (tokens?.length === 0) await signIn(token.token).catch(toastProblem);
     reload();
   };
   return (
