@@ -1,1 +1,218 @@
-export async function realTests() {}
+// test_real.mjs - the dashboard as a person uses it, with a real coordinator and a real worker playing real games.
+//
+// One story in steps that build on each other: nothing there yet, a worker joins, a job is submitted by the form, its games
+// are watched and stepped through, the worker is drained, tokens are made and revoked.
+
+import { noHorizontalScroll, open, screenshot, setHidden, violations } from "./browser.mjs";
+import { Real } from "./real.mjs";
+import { equal, match, ok, same, test, until } from "./tap.mjs";
+
+const LONG_MS = 120000; // games are played by a search: as fast as the machine allows
+
+const text = (page, selector) => page.locator(selector).first().innerText();
+const field = (page, path) => page.locator(`[data-field="${path}"]`);
+
+async function firstSteps(page, real) {
+  await test("real: an unused coordinator says what to do next", async () => {
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await page.getByText("Nothing runs").waitFor();
+    await page.getByText("No worker has joined").waitFor();
+    await page.locator(".sidebar .connection-live").waitFor();
+    await page.goto(`${real.url}/#/workers`);
+    match(await text(page, ".copy-line code"), /^tengen work .*--server \S+/, "the join command");
+  });
+  await test("real: a worker that joins shows up by itself", async () => {
+    await real.addWorker("loopback");
+    await page.locator('[data-worker="loopback"] .state-online').waitFor();
+    match(await text(page, '[data-worker="loopback"]'), /1 runner[\s\S]*selfplay/, "the worker's card");
+  });
+}
+
+async function submitting(page, real) {
+  await test("real: the server's problem stands at the form's field", async () => {
+    await page.goto(`${real.url}/#/jobs/new?kind=selfplay`);
+    await field(page, "config.games").locator("input").fill("0");
+    await page.getByRole("button", { name: "Submit job" }).click();
+    const problem = field(page, "config.games").locator(".problem");
+    await problem.waitFor();
+    match(await problem.innerText(), /\b1\b/, "what it takes");
+    await field(page, "config.games").locator("input").fill("a few");
+    await page.getByRole("button", { name: "Submit job" }).click();
+    await until(async () => /number|integer/.test(await problem.innerText()), "the wrong type is named");
+    await field(page, "config.player.playouts").locator("input").fill("0.5");
+    await field(page, "config.games").locator("input").fill("6");
+    await page.getByRole("button", { name: "Submit job" }).click();
+    await field(page, "config.player.playouts").locator(".problem").waitFor();
+  });
+  await test("real: a job is submitted by the form, and runs", async () => {
+    await field(page, "config.player.playouts").locator("input").fill("4000");
+    await field(page, "config.games_per_task").locator("input").fill("2");
+    await field(page, "name").locator("input").fill("from the browser");
+    await page.getByRole("button", { name: "Submit job" }).click();
+    await page.getByRole("heading", { name: "from the browser" }).waitFor();
+    await page.locator(".page-title .state-running").waitFor({ timeout: LONG_MS });
+  });
+}
+
+async function watching(page, real) {
+  await test("real: a live game moves on the overview, and is followed in the viewer", async () => {
+    await page.goto(`${real.url}/#/`);
+    await page.locator(".live-card .shudan-goban").waitFor({ timeout: LONG_MS });
+    const caption = await text(page, ".live-caption");
+    await until(async () => (await text(page, ".live-caption")) !== caption, "the next move", LONG_MS);
+    await screenshot(page, "real-overview");
+    await page.locator(".live-card .live-board").click();
+    await page.locator(".viewer .shudan-goban").waitFor();
+    const move = () => text(page, ".viewer-card .between");
+    const before = await move();
+    await until(async () => (await move()) !== before, "the viewer follows", LONG_MS);
+    await screenshot(page, "real-live");
+  });
+  await test("real: a hidden tab holds no stream", async () => {
+    const closed = page.waitForEvent("requestfailed", (request) => request.url().includes("/events"));
+    await setHidden(page, true);
+    await closed;
+    const opened = page.waitForRequest((request) => request.url().includes("/events"));
+    await setHidden(page, false);
+    await opened;
+    await page.locator(".sidebar .connection-live").waitFor();
+  });
+  await test("real: finished games come in by themselves; one is stepped through", async () => {
+    await page.goto(`${real.url}/#/games`);
+    await page.locator(".game-table tbody tr").first().waitFor({ timeout: LONG_MS });
+    await page.locator(".game-table .row-link").first().click();
+    await page.locator(".viewer .shudan-goban").waitFor();
+    const move = () => text(page, ".viewer-card .between");
+    const [, total] = /Move \d+ of (\d+)/.exec((await move()).replace(/\s+/g, " "));
+    ok(Number(total) > 10, `a whole game, got ${total} moves`);
+    await page.keyboard.press("Home");
+    match(await move(), /Move 0/, "first");
+    await page.keyboard.press("ArrowRight");
+    match((await move()).replace(/\s+/g, " "), /Move 1 of \d+ Black [A-HJ-T]\d+/, "the first move");
+    equal(await page.locator(".viewer .shudan-stone-image").count(), 1, "stones");
+    await page.keyboard.press("End");
+    match(await text(page, ".game-result"), /^(Black|White) won|^Draw/, "result");
+    const download = page.waitForEvent("download");
+    await page.getByRole("link", { name: "SGF" }).click();
+    match((await download).suggestedFilename(), /\.sgf$/, "the file's name");
+    await screenshot(page, "real-game");
+  });
+}
+
+async function finishing(page, real) {
+  await test("real: the job's page tells its progress, log and tasks to the end", async () => {
+    await page.goto(`${real.url}/#/jobs`);
+    await page.getByRole("link", { name: "from the browser" }).click();
+    await page.locator(".page-title .state-succeeded").waitFor({ timeout: LONG_MS });
+    match(await text(page, ".job-progress"), /6 of 6 games/, "progress");
+    await page.locator(".chart canvas").first().waitFor();
+    await page.getByRole("tab", { name: "Tasks" }).click();
+    await page.getByLabel("Show").selectOption("done");
+    await until(async () => (await page.locator(".task-table tbody tr").count()) === 3, "three tasks of two games");
+    await page.getByRole("tab", { name: "Games" }).click();
+    await until(async () => (await page.locator(".panel .game-table tbody tr").count()) === 6, "six games");
+    await screenshot(page, "real-job");
+  });
+  await test("real: a job that waits says why, is paused, resumed, cancelled", async () => {
+    await page.goto(`${real.url}/#/jobs/new`);
+    await page.getByRole("button", { name: "JSON", exact: true }).click();
+    const job = { kind: "teacher", name: "waits for an engine", config: { games: 2, engine: "no-such-engine" } };
+    await page.getByLabel("JSON", { exact: true }).fill(JSON.stringify(job));
+    await page.getByRole("button", { name: "Submit job" }).click();
+    await page.getByRole("heading", { name: job.name }).waitFor();
+    await page
+      .locator(".reason")
+      .getByText(/no-such-engine/)
+      .waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel the job" }).click();
+    await page.locator(".page-title .state-cancelled").waitFor();
+  });
+}
+
+async function looks(browser, real) {
+  const hashes = ["#/", "#/jobs", "#/jobs/1", "#/games", "#/games/1", "#/workers", "#/jobs/new?kind=match"];
+  for (const [scheme, size] of [
+    ["light", "desk"],
+    ["dark", "phone"],
+  ]) {
+    await test(`real: every page, ${scheme}, ${size}: no serious finding of axe-core, no sideways scrolling`, async () => {
+      for (const hash of hashes) {
+        const page = await open(browser, `${real.url}/${hash}`, { scheme, size });
+        await page.locator("main h1").waitFor();
+        await until(async () => (await page.locator("main .skeleton").count()) === 0, "loaded");
+        await noHorizontalScroll(page, hash);
+        same(await violations(page), [], `violations on ${hash}`);
+        same(page.faults, [], `faults on ${hash}`);
+        await page.context().close();
+      }
+    });
+  }
+}
+
+async function administering(page, real) {
+  await test("real: a worker is drained: it finishes and stops", async () => {
+    await page.goto(`${real.url}/#/workers`);
+    const card = page.locator('[data-worker="loopback"]');
+    await card.getByRole("button", { name: "Drain" }).click();
+    await card.locator(".state-draining, .state-drained, .state-offline").first().waitFor();
+    await card.getByRole("button", { name: "Enable" }).waitFor();
+    await screenshot(page, "real-workers");
+  });
+  await test("real: the first token signs this page in, another is made and revoked", async () => {
+    await page.goto(`${real.url}/#/tokens`);
+    await page.getByText("There are no tokens").waitFor();
+    await page.getByLabel("Name").fill("first admin");
+    await page.getByRole("button", { name: "Create token" }).click();
+    real.token = await text(page, ".created code");
+    match(real.token, /^tg_[\w-]{43}$/, "token");
+    await page.getByRole("button", { name: "I have copied it" }).click();
+    await page.locator('[data-token="first admin"]').waitFor();
+    await page.getByLabel("Name").fill("attic");
+    await page.getByLabel("Role").selectOption("worker");
+    await page.getByRole("button", { name: "Create token" }).click();
+    await page.locator('[data-token="attic"]').waitFor();
+    await page.getByRole("button", { name: "Revoke attic" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await page.locator('[data-token="attic"]').getByText("revoked").waitFor();
+  });
+  await test("real: signing out and in", async () => {
+    await page.locator(".side-foot").getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").fill(`tg_${"x".repeat(43)}`);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.locator(".sign-in .problem").waitFor();
+    await page.getByLabel("Token").fill(real.token);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: "Tokens" }).waitFor();
+    ok(
+      (await page.context().cookies()).every((cookie) => cookie.httpOnly),
+      "scripts cannot read the session's cookie",
+    );
+  });
+}
+
+export async function realTests(browser, serverBin, workerBin) {
+  const real = new Real(serverBin, workerBin);
+  let page = null;
+  try {
+    await real.start();
+    page = await open(browser, `${real.url}/`);
+    await firstSteps(page, real);
+    await submitting(page, real);
+    await watching(page, real);
+    await finishing(page, real);
+    await looks(browser, real);
+    await administering(page, real);
+    await test("real: no script error, nothing refused by the CSP, no other host", () =>
+      same(page.faults, [], "faults"));
+  } catch (error) {
+    await test("real: the story goes on to its end", () => {
+      throw error;
+    });
+  } finally {
+    await page?.context().close();
+    await real.stop();
+  }
+}

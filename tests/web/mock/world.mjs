@@ -74,6 +74,7 @@ export class World {
       id: this.workers.length + 1,
       name,
       state,
+      online: state !== "offline",
       runners,
       leased: 0,
       capabilities,
@@ -85,7 +86,7 @@ export class World {
     return worker;
   }
 
-  addGame(job, when = Date.now()) {
+  addGame(job, when = Date.now(), liveTask = null) {
     const id = ++this.lastId.game;
     const moves = this.library[id % this.library.length];
     const margin = Math.floor(this.random() * 24) + 0.5;
@@ -96,7 +97,7 @@ export class World {
     const game = {
       id,
       job: job.id,
-      task: this.tasks.get(job.id).at(-1)?.id ?? 1,
+      task: liveTask ?? this.tasks.get(job.id).at(-1)?.id ?? 1,
       created_ms: when,
       board: 9,
       komi: job.config.komi,
@@ -145,7 +146,7 @@ export class World {
       elo: elo(share),
       elo_low: elo(share - error),
       elo_high: elo(share + error),
-      points: score.wins,
+      points: share,
       sprt: {
         llr: Math.min(2.9, score.games * 0.012),
         lower: -2.944,
@@ -243,7 +244,9 @@ export class World {
         { number: job.units.done + 1, at: 41 },
       ]);
     const [black, white] = this.playersOf(job);
-    return this.live.get(job.id).map(({ number, at }) => ({
+    return this.live.get(job.id).map(({ number, at }, index) => ({
+      task: 900 + index,
+      worker_name: this.workers[index].name,
       game: number,
       board: 9,
       komi: job.config.komi,
@@ -269,12 +272,12 @@ export class World {
 
   advance(job) {
     this.liveOf(job);
-    for (const live of this.live.get(job.id)) {
+    for (const [index, live] of this.live.get(job.id).entries()) {
       live.at += 1;
       if (live.at <= this.library[live.number % this.library.length].length) continue;
       live.number += 2;
       live.at = 0;
-      const game = this.addGame(job);
+      const game = this.addGame(job, Date.now(), 900 + index);
       this.emit("game", game);
       this.emit(
         "log",

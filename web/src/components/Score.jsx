@@ -12,20 +12,23 @@ const TEST_TEXT = {
 
 const clamp = (x) => Math.max(0, Math.min(100, x));
 
+/** A bound of the interval; null is beyond all numbers: nothing but wins, or nothing but losses. */
+const bound = (elo, infinite) => (elo === null ? infinite : signed(elo));
+
 /** The interval on a scale that is symmetrical about 0. */
 function Interval({ score }) {
-  const reach = Math.max(Math.abs(score.elo_low), Math.abs(score.elo_high));
+  const { elo, elo_low: low, elo_high: high } = score;
+  const reach = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0), Math.abs(elo ?? 0));
   const scale = SCALES.find((limit) => limit >= reach) || SCALES.at(-1);
-  const at = (elo) => clamp(50 + (50 * elo) / scale);
+  const at = (x) => clamp(50 + (50 * x) / scale);
+  const left = low === null ? 0 : at(low);
+  const right = high === null ? 100 : at(high);
   return (
     <div class="interval" aria-hidden="true">
       <div class="interval-track">
         <i class="interval-zero" />
-        <i
-          class="interval-range"
-          style={{ left: `${at(score.elo_low)}%`, width: `${at(score.elo_high) - at(score.elo_low)}%` }}
-        />
-        <i class="interval-point" style={{ left: `${at(score.elo)}%` }} />
+        <i class="interval-range" style={{ left: `${left}%`, width: `${right - left}%` }} />
+        {elo !== null && <i class="interval-point" style={{ left: `${at(elo)}%` }} />}
       </div>
       <div class="interval-scale num">
         <span>{signed(-scale)}</span>
@@ -99,13 +102,13 @@ export function Score({ score }) {
     <Card title="Score">
       <div class="score">
         <p class="score-elo num">
-          <b>{signed(score.elo)}</b> Elo
+          <b>{bound(score.elo, score.wins ? "+∞" : "−∞")}</b> Elo
           <span class="muted">
-            95 % between {signed(score.elo_low)} and {signed(score.elo_high)}
+            95 % between {bound(score.elo_low, "−∞")} and {bound(score.elo_high, "+∞")}
           </span>
         </p>
         <p class="score-points num">
-          <b>{percent(score.points, score.games)}</b>
+          <b>{percent(score.points, 1)}</b>
           <span class="muted">of the points in {count(score.games)} games</span>
         </p>
       </div>

@@ -78,6 +78,9 @@ export function readSgf(text) {
   };
 }
 
+/** What names a live game in an address: its task and its number there. */
+export const liveKey = (live) => `${live.task ?? 0}.${live.game}`;
+
 /** A live game's list of SGF letters, Black first, in the same shape. */
 export function liveRecord(live) {
   const moves = live.moves.map((text, index) => ({ sign: index % 2 ? -1 : 1, vertex: point(text, live.board) }));

@@ -3,6 +3,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { get, post } from "../lib/api.js";
 import { duration, rate, words } from "../lib/format.js";
+import { liveKey } from "../lib/go.js";
 import { maySubmit, session } from "../lib/session.js";
 import { useResource } from "../lib/resource.js";
 import { useStore } from "../lib/store.js";
@@ -142,7 +143,7 @@ function Live({ job, live }) {
         </a>
       }
     >
-      <LiveBoard live={live[0]} href={`#/jobs/${job.id}/live?game=${live[0].game}`} />
+      <LiveBoard live={live[0]} href={`#/jobs/${job.id}/live?game=${liveKey(live[0])}`} />
     </Card>
   );
 }

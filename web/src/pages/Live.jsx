@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../lib/api.js";
 import { number } from "../lib/format.js";
-import { liveRecord } from "../lib/go.js";
+import { liveKey, liveRecord } from "../lib/go.js";
 import { useResource } from "../lib/resource.js";
 import { Empty, LoadError, Skeleton } from "../components/Empty.jsx";
 import { GameViewer } from "../components/GameViewer.jsx";
@@ -26,7 +26,11 @@ function reduce(data, id, name, event) {
 /** The stored record of a live game that ended: same players, at least as many moves as were seen. */
 function storedAs(live, finished) {
   return finished.find(
-    (game) => game.black === live.black && game.white === live.white && game.moves >= live.moves.length,
+    (game) =>
+      game.task === (live.task ?? game.task) &&
+      game.black === live.black &&
+      game.white === live.white &&
+      game.moves >= live.moves.length,
   );
 }
 
@@ -44,7 +48,7 @@ function Ended({ live, finished, next, id }) {
         </p>
       )}
       {next ? (
-        <a class="button primary" href={`#/jobs/${id}/live?game=${next.game}`}>
+        <a class="button primary" href={`#/jobs/${id}/live?game=${liveKey(next)}`}>
           Watch the next one
         </a>
       ) : (
@@ -55,8 +59,8 @@ function Ended({ live, finished, next, id }) {
 }
 
 /** One game; its last state is kept when it is no longer among the live ones. */
-function Followed({ id, number: wanted, games, finished }) {
-  const now = games.find((live) => live.game === wanted);
+function Followed({ id, wanted, games, finished }) {
+  const now = games.find((live) => liveKey(live) === wanted);
   const [last, setLast] = useState(now || null);
   const heard = useRef(null);
   useEffect(() => {
@@ -84,6 +88,7 @@ function Followed({ id, number: wanted, games, finished }) {
             <b>Live</b>
             <span class="muted num">
               {live.board}×{live.board}, komi {number(live.komi)}
+              {live.worker_name && `, on ${live.worker_name}`}
             </span>
           </p>
         </div>
@@ -100,7 +105,7 @@ export function LivePage({ id, query }) {
     topics,
     reduce: (old, name, event) => reduce(old, id, name, event),
   });
-  const wanted = query.game === undefined ? null : Number(query.game);
+  const wanted = query.game ?? null;
   const title = data ? `Live: ${data.job.name || `job ${id}`}` : "Live";
   return (
     <>
@@ -121,7 +126,7 @@ export function LivePage({ id, query }) {
       <LoadError error={error} reload={reload} />
       {loading && !data && <Skeleton rows={8} />}
       {data && wanted !== null && (
-        <Followed id={id} number={wanted} games={data.games} finished={data.finished} key={wanted} />
+        <Followed id={id} wanted={wanted} games={data.games} finished={data.finished} key={wanted} />
       )}
       {data && wanted === null && data.games.length === 0 && (
         <Empty title="No game is being played" icon="games">
@@ -133,8 +138,8 @@ export function LivePage({ id, query }) {
       {data && wanted === null && data.games.length > 0 && (
         <div class="live-grid">
           {data.games.map((live) => (
-            <div class="card" key={live.game}>
-              <LiveBoard live={live} href={`#/jobs/${id}/live?game=${live.game}`} />
+            <div class="card" key={liveKey(live)}>
+              <LiveBoard live={live} href={`#/jobs/${id}/live?game=${liveKey(live)}`} />
             </div>
           ))}
         </div>

@@ -3,6 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { get, withQuery } from "../lib/api.js";
 import { bytes, count, duration, plural, rate } from "../lib/format.js";
+import { liveKey } from "../lib/go.js";
 import { maySubmit, session } from "../lib/session.js";
 import { upsert, useResource } from "../lib/resource.js";
 import { useStore } from "../lib/store.js";
@@ -77,7 +78,7 @@ function Tiles({ stats, jobs, workers }) {
   const rates = throughput(jobs);
   const running = jobs.filter((job) => job.state === "running").length;
   const waiting = jobs.length - running;
-  const online = workers.filter((worker) => worker.state !== "offline");
+  const online = workers.filter((worker) => worker.online);
   const runners = online.reduce((sum, worker) => sum + (worker.runners || 0), 0);
   return (
     <dl class="tiles">
@@ -158,7 +159,7 @@ function LiveGame({ jobs }) {
       }
     >
       {live ? (
-        <LiveBoard live={live} href={`#/jobs/${id}/live?game=${live.game}`} coordinates />
+        <LiveBoard live={live} href={`#/jobs/${id}/live?game=${liveKey(live)}`} coordinates />
       ) : (
         <div class="live-empty">
           <p class="muted">{id ? "Waiting for the first moves." : "Games appear here while they are played."}</p>
