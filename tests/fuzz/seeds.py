@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""seeds.py DIR: writes a few small valid inputs for each fuzz target into DIR/NAME/, from which libFuzzer goes on."""
+
+import json
+import pathlib
+import struct
+import sys
+
+TEXTS = [
+    b'{"kind":"selfplay","name":"a \\u00e9 \\ud83c\\udf4e","config":{"games":10},"after":[1,2]}',
+    b'[1,-2.5e3,true,false,null,"x\\n"]',
+    b'{"jobs":[{"local":"a","kind":"teacher"},{"local":"b","after":["a"]}]}',
+]
+CONFIGS = [
+    {"games": 10, "games_per_task": 2, "board": 9, "komi": 6.5, "player": {"type": "uct", "playouts": 10}},
+    {"engine": "gnugo", "random_moves": 3, "rules": "chinese", "ko": "simple"},
+    {"a": {"type": "engine", "engine": "x"}, "b": {"resign": 0}, "sprt": {"enabled": True, "elo0": 0, "elo1": 10}},
+]
+# zstd frames of 0 and 5 bytes, stored raw: magic, single segment with size, last raw block.
+ZSTD_EMPTY = bytes.fromhex("28b52ffd 20 00 010000")
+ZSTD_HELLO = bytes.fromhex("28b52ffd 20 05 290000") + b"hello"
+
+
+def frame(header, body=b""):
+    text = json.dumps(header).encode()
+    rest = struct.pack("<I", len(text)) + text + body
+    return struct.pack("<II", len(rest) + 4, 0) + rest
+
+
+def chunk(header, packed, raw_size):
+    text = json.dumps(header).encode()
+    return b"TGC1" + struct.pack("<IIII", 0, len(text), len(packed), raw_size) + text + packed
+
+
+def safetensors(header, data):
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def seeds():
+    game = {"type": "game", "units": 1, "counters": {"games": 1, "moves": 57}, "game": {"board": 9}}
+    yield "json", TEXTS
+    yield "frame", [frame({"type": "hello", "protocol": 1}), frame({"type": "chunk", "seq": 0}, b"body") * 2]
+    yield "chunk", [chunk(game, ZSTD_EMPTY, 0), chunk(game, ZSTD_HELLO, 5)]
+    yield "safetensors", [
+        safetensors({}, b""),
+        safetensors(
+            {
+                "__metadata__": {"step": "1"},
+                "w": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
+                "b": {"dtype": "U8", "shape": [3], "data_offsets": [8, 11]},
+            },
+            bytes(11),
+        ),
+    ]
+    yield "options", [bytes([i]) + json.dumps(config).encode() for i, config in enumerate(CONFIGS)]
+
+
+def main():
+    top = pathlib.Path(sys.argv[1])
+    for name, inputs in seeds():
+        folder = top / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, data in enumerate(inputs):
+            (folder / f"seed-{i}").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
