@@ -63,7 +63,7 @@ static void test_round_trip(void **state) {
     char *body = malloc(300000);
     assert_non_null(body);
     for (int i = 0; i < 300000; i++)
-        body[i] = (char)(i * i >> 3);
+        body[i] = (char)((unsigned)i * (unsigned)i >> 3);
     round_trip(body, 300000);
     free(body);
 }
