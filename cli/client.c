@@ -31,11 +31,11 @@ static const char *setting(const json_t *options, const char *name, const char *
     return value && value[0] ? value : NULL;
 }
 
-/* "127.0.0.1:8460/" -> "http://127.0.0.1:8460" */
+/* "127.0.0.1:7361/" -> "http://127.0.0.1:7361" */
 static int set_server(struct client *client, const json_t *options, struct problem *problem) {
     const char *given = setting(options, "server", "TENGEN_SERVER");
     if (!given)
-        given = "http://127.0.0.1:8460";
+        given = "http://127.0.0.1:7361";
     size_t size = strlen(given);
     while (size && given[size - 1] == '/')
         size--;
@@ -43,7 +43,7 @@ static int set_server(struct client *client, const json_t *options, struct probl
     bool known = !scheme || strncmp(given, "http://", 7) == 0 || strncmp(given, "https://", 8) == 0;
     if (!known || size == 0 || strpbrk(given, " \t\r\n?#"))
         return problem_set(problem, TG_EINVALID, "server",
-                           "must be an address such as http://host:8460, is \"%.100s\"", given);
+                           "must be an address such as http://host:7361, is \"%.100s\"", given);
     if (asprintf(&client->server, "%s%.*s", scheme ? "" : "http://", (int)size, given) < 0) {
         client->server = NULL;
         return problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");

@@ -13,7 +13,7 @@ struct client;
  * when an address or a token file cannot be used. */
 struct client *client_create(const json_t *options, struct problem *problem);
 void client_destroy(struct client *client);
-const char *client_server(const struct client *client); /* "http://127.0.0.1:8460" */
+const char *client_server(const struct client *client); /* "http://127.0.0.1:7361" */
 
 struct answer {
     int status;

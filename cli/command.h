@@ -53,7 +53,7 @@ bool invocation_id(const struct invocation *invocation, size_t index, long long 
      .min = 0,                                                                                               \
      .max = 1024,                                                                                            \
      .initial = "\"\"",                                                                                      \
-     .help = "the server's address (else TENGEN_SERVER, else http://127.0.0.1:8460)"},                       \
+     .help = "the server's address (else TENGEN_SERVER, else http://127.0.0.1:7361)"},                       \
         {.name = "token",                                                                                    \
          .type = OPTION_STRING,                                                                              \
          .min = 0,                                                                                           \
