@@ -157,6 +157,9 @@ class FakeCoordinator:
         if worker not in self.workers.values():
             return 404, problem("not_found", 404)
         held = [h for h in body["holding"] if self._holds(self.tasks.get(h["task"]), worker, h["attempt"])]
+        for number, task in self.tasks.items():  # what it does not name it has forgotten
+            if task["state"] == "leased" and task["worker"] == worker and number not in [h["task"] for h in held]:
+                self._requeue(task)
         deadline, server = time.monotonic() + body["wait_s"], self.server
         while True:
             given = []
@@ -164,7 +167,7 @@ class FakeCoordinator:
                 if task["state"] == "pending" and len(given) < body["free"] and not self.drain:
                     given.append(self._give(task, worker))
             left = deadline - time.monotonic()
-            if given or held or left <= 0 or self.drain or self.server is not server:
+            if given or left <= 0 or self.drain or self.server is not server:
                 break
             self.lock.wait(left)
         answer = {"tasks": given, "held": held}

@@ -170,9 +170,12 @@ static void do_register(struct agent *agent) {
 
 /* ---- leases ---- */
 
+/* Every lease that we have: the coordinator takes back at once what a worker does not name. */
 static json_t *holding(const struct agent *agent) {
     json_t *list = json_array();
     for (size_t i = 0; i < agent->count; i++) {
+        if (attempt_task(agent->attempts[i])->state >= TASK_FORGETTING)
+            continue;
         struct spool_key key = attempt_key(agent->attempts[i]);
         json_array_append_new(
             list, json_pack("{s:I, s:I}", "task", (json_int_t)key.task, "attempt", (json_int_t)key.attempt));
@@ -268,9 +271,8 @@ static void on_lease(void *context, const struct http_answer *answer) {
 
 static void ask_for_work(struct agent *agent, int free_places) {
     char path[64];
-    bool first = !agent->reclaimed;
-    json_t *body = json_pack("{s:i, s:i, s:o}", "free", free_places, "wait_s", first ? 0 : LEASE_WAIT_S,
-                             "holding", first ? holding(agent) : json_array());
+    json_t *body = json_pack("{s:i, s:i, s:o}", "free", free_places, "wait_s",
+                             agent->reclaimed ? LEASE_WAIT_S : 0, "holding", holding(agent));
     snprintf(path, sizeof path, "/api/v1/workers/%lld/lease", (long long)agent->services.worker);
     if (post(agent, path, body, LEASE_WAIT_S + LEASE_SLACK_S, on_lease) != 0)
         again_later(agent, EMPTY_PAUSE_MS);

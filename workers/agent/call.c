@@ -164,6 +164,7 @@ int call_start(struct caller *caller, const struct http_request *request, const 
         call->options = *options;
     call->done = done;
     call->context = context;
+    call->request.data_context = context;
     uv_timer_init(caller->loop, &call->timer);
     call->timer.data = call;
     call->next = caller->calls;

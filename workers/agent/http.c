@@ -41,7 +41,7 @@ struct http_transfer {
     struct curl_slist *headers;
     http_done_fn done;
     http_data_fn on_data;
-    void *context;
+    void *context, *data_context;
     struct buf body;
     char etag[HTTP_ETAG_MAX];
     char reason[CURL_ERROR_SIZE];
@@ -182,7 +182,7 @@ static size_t on_write(char *data, size_t one, size_t size, void *context) {
     long status = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     if (transfer->on_data && status >= 200 && status < 300) {
-        bool taken = transfer->on_data(transfer->context, (int)status, transfer->etag, data, size);
+        bool taken = transfer->on_data(transfer->data_context, (int)status, transfer->etag, data, size);
         return taken ? size : CURL_WRITEFUNC_PAUSE;
     }
     return buf_append(&transfer->body, data, size) == 0 ? size : 0;
@@ -289,6 +289,7 @@ int http_start(struct http *http, const struct http_request *request, http_done_
     transfer->done = done;
     transfer->context = context;
     transfer->on_data = request->on_data;
+    transfer->data_context = request->data_context;
     transfer->body.limit = HTTP_ANSWER_MAX;
     transfer->easy = curl_easy_init();
     if (!transfer->easy || !add_headers(transfer, request)) {

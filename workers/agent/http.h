@@ -59,6 +59,7 @@ struct http_request {
     uint64_t range_from;  /* > 0: asks for the rest from this byte */
     const char *if_range; /* ETag that the range depends on; copied */
     http_data_fn on_data; /* NULL: the body is collected, at most HTTP_ANSWER_MAX */
+    void *data_context;   /* for on_data; a call of call.h sets it to its own context */
 };
 
 int http_create(uv_loop_t *loop, const struct http_config *config, struct http **http,

@@ -14,6 +14,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/log.h"
 #include "proto/base/options.h"
+#include "proto/kinds/player.h"
 #include "workers/agent/agent.h"
 #include "workers/agent/machine.h"
 
@@ -168,15 +169,15 @@ static int add_engines(json_t *engines, const json_t *given, struct problem *pro
     size_t i;
     json_t *item;
     json_array_foreach(given, i, item) {
+        char name[64] = "";
         const char *text = json_string_value(item), *mark = strchr(text, '=');
-        size_t size = mark ? (size_t)(mark - text) : 0;
-        bool named =
-            size > 0 && size <= 64 &&
-            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == size;
-        if (!named || !mark[1])
-            return problem_set(problem, TG_EINVALID, "engine",
-                               "must be NAME=COMMAND, the name of letters, digits, . _ -, is '%.100s'", text);
-        json_object_setn_new(engines, text, size, json_string(mark + 1));
+        if (!mark || !mark[1] || (size_t)(mark - text) >= sizeof name)
+            return problem_set(problem, TG_EINVALID, "engine", "must be NAME=COMMAND, is '%.100s'", text);
+        memcpy(name, text, (size_t)(mark - text));
+        int error = engine_name_check("engine", name, problem);
+        if (error)
+            return error;
+        json_object_set_new(engines, name, json_string(mark + 1));
     }
     return 0;
 }

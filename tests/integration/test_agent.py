@@ -1,0 +1,430 @@
+#!/usr/bin/env python3
+"""The agent against a coordinator and runners that misbehave on demand (fake_coordinator.py, fake_runner.py)."""
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import time
+
+import fake_coordinator
+import harness
+from fake_coordinator import FakeCoordinator
+
+RUNNER = pathlib.Path(__file__).resolve().parent / "fake_runner.py"
+SEED = int(os.environ.get("TENGEN_TEST_SEED") or time.time())
+LONG = 60 * harness.SLOW
+
+
+def coordinator(t, **more):
+    fake = FakeCoordinator(**more)
+    t.cleanup(fake.stop)
+    return fake
+
+
+def agent(t, fake, **flags):
+    return t.worker(fake.url, **{"runner": RUNNER, "log_level": "debug", **flags})
+
+
+def all_done(fake):
+    return all(task["state"] == "done" for task in fake.tasks.values())
+
+
+def wait_all_done(fake, timeout=LONG):
+    fake.wait(lambda: all_done(fake), timeout, f"all tasks, have { {n: k['state'] for n, k in fake.tasks.items()} }")
+
+
+def every_unit_once(t, fake):
+    for number, task in fake.tasks.items():
+        t.equal(sorted(fake.units_of(number)), list(range(task["units"])), f"stored units of task {number}")
+
+
+def logged(worker, text, timeout=20):
+    harness.wait_for(lambda: text in worker.log(), timeout, f"the log to say '{text}'")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def tasks_are_leased_run_and_delivered(t):
+    fake = coordinator(t, token="tg_" + "a" * 43)
+    for _ in range(5):
+        fake.add_task(units=3, config={"note": True}, inputs={"plain": [1, "x"]})
+    worker = agent(t, fake, token=fake.token, runners=2, engine=["pachi=/opt/pachi -e uct"], name="the machine")
+    wait_all_done(fake)
+    every_unit_once(t, fake)
+    registered = fake.registrations[0]
+    t.equal((registered["name"], registered["runners"]), ("the machine", 2), "name and runners")
+    t.contains(registered["capabilities"], "kind:match", "capabilities")
+    t.contains(registered["capabilities"], "engine:pachi", "capabilities")
+    t.equal([n for n in ("os", "cpu", "isa", "cores", "memory_bytes", "version") if not registered["machine"].get(n)],
+            [], "what is missing of the machine")
+    for number, task in fake.tasks.items():
+        t.equal(task["done"]["chunks"], 3, f"chunks of task {number}")
+    with t.subtest("metrics and lines of the runner arrive once"):
+        metrics = [(n, m["step"]) for _, n, body in fake.beats for m in body["metrics"]]
+        t.equal(sorted(set(metrics)), [(n, step) for n in fake.tasks for step in range(3)], "metrics")
+        notes = [line["text"] for _, n, body in fake.beats for line in body["log"] if "inputs" in line["text"]]
+        t.equal(len(set(map(str, notes))) > 0 and json.loads(notes[0])["inputs"], {"plain": [1, "x"]}, "inputs")
+        t.equal(json.loads(notes[0])["engines"]["pachi"], "/opt/pachi -e uct", "engines")
+    with t.subtest("it ends when asked, and the spool is empty"):
+        t.equal(worker.stop(), 0, "exit code")
+        t.equal(sorted(os.listdir(worker.data / "spool")), [], "the spool")
+    with t.subtest("the same folder is the same worker"):
+        again = agent(t, fake, token=fake.token, data=worker.data)
+        harness.wait_for(lambda: len(fake.registrations) == 2, 20, "the second registration")
+        t.equal(fake.registrations[1]["instance"], registered["instance"], "instance")
+        t.equal(len(fake.workers), 1, "workers known")
+        with t.subtest("two agents cannot share a folder"):
+            second = agent(t, fake, token=fake.token, data=worker.data)
+            t.equal(second.wait(), 1, "exit code")
+            t.contains(second.log(), "another tengen-worker", "its words")
+        t.equal(again.stop(), 0, "exit code")
+
+
+def a_killed_agent_loses_and_doubles_nothing(t):
+    chance = random.Random(SEED)
+    t.note(f"TENGEN_TEST_SEED={SEED}")
+    fake = coordinator(t)
+    for _ in range(8):
+        fake.add_task(units=12, config={"seconds": 0.04})
+    fake.fault = lambda r: fake_coordinator.lose_answer() if chance.random() < 0.1 else None
+    worker = agent(t, fake, runners=2)
+    kills = 0
+    while kills < 10 and not all_done(fake):
+        time.sleep(chance.uniform(0.15, 0.9))
+        worker.kill()
+        kills += 1
+        worker = agent(t, fake, data=worker.data, runners=2)
+    wait_all_done(fake)
+    t.equal(worker.stop(), 0, "exit code")
+    t.note(f"{kills} kills, {sum(task['attempt'] for task in fake.tasks.values())} attempts")
+    t.equal(kills, 10, "kills")
+    every_unit_once(t, fake)
+    t.equal(fake.failures, [], "failures")
+    t.equal(sorted(os.listdir(worker.data / "spool")), [], "the spool")
+
+
+def a_restarted_agent_takes_its_lease_back(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=6, config={"seconds": 0.2, "note": True})
+    worker = agent(t, fake)
+    fake.wait(lambda: len(fake.tasks[number]["chunks"]) >= 2, LONG, "two chunks")
+    runners = worker.runner_pids()
+    worker.kill()
+    harness.wait_for(lambda: not any(alive(pid) for pid in runners), 10, "the runner to die with its agent")
+    worker = agent(t, fake, data=worker.data)
+    wait_all_done(fake)
+    t.equal(fake.tasks[number]["attempt"], 1, "attempts")
+    every_unit_once(t, fake)
+    t.contains(worker.log(), "resumed after a restart", "the log")
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def work_goes_on_while_the_coordinator_is_away(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=6, config={"seconds": 0.1})
+    worker = agent(t, fake)
+    fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
+    fake.stop()
+    logged(worker, "coordinator: waiting, no connection")
+    harness.wait_for(lambda: len(list((worker.data / "spool").glob("*.chunk"))) >= 5, 20, "the spool to fill")
+    t.true(worker.running(), "the agent lives")
+    fake.start()
+    wait_all_done(fake)
+    every_unit_once(t, fake)
+    t.contains(worker.log(), "coordinator: goes on after", "the log")
+    t.at_most(worker.log().count("coordinator: waiting, no connection"), 3, "lines about one absence")
+
+
+def retry_after_is_obeyed(t):
+    fake = coordinator(t)
+    refused = {}
+
+    def fault(request):
+        call = request.path.rpartition("/")[2]
+        if call in ("workers", "lease", "chunks", "done") and call not in refused:
+            refused[call] = request.time
+            return fake_coordinator.status(503, retry_after=3)
+        return None
+
+    fake.fault = fault
+    fake.add_task(units=1)
+    worker = agent(t, fake)
+    wait_all_done(fake)
+    for call, first in refused.items():
+        later = [r.time for r in fake.requests if r.path.endswith("/" + call) and r.time > first]
+        t.at_least(min(later) - first, 3, f"seconds until {call} was tried again")
+    t.equal(sorted(refused), ["chunks", "done", "lease", "workers"], "calls that were refused once")
+    every_unit_once(t, fake)
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def a_lost_lease_is_dropped_with_a_word(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=30, config={"seconds": 0.1})
+    worker = agent(t, fake)
+    fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
+    with fake.lock:
+        fake.tasks[number]["worker"] = 99  # somebody else has it now
+    logged(worker, "the lease is lost")
+    harness.wait_for(lambda: not worker.runner_pids(), 20, "the runner to be stopped")
+    t.contains(worker.log(), "dropping", "the log")
+    harness.wait_for(lambda: not os.listdir(worker.data / "spool"), 20, "the spool to be emptied")
+    with t.subtest("and the agent works on"):
+        other = fake.add_task(units=2)
+        fake.wait(lambda: fake.tasks[other]["state"] == "done", LONG, "the next task")
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def a_slow_upload_does_not_hold_up_beats(t):
+    fake = coordinator(t)
+    fake.fault = lambda r: fake_coordinator.slow(6) if r.path.endswith("/chunks") else None
+    number = fake.add_task(units=2, config={"bytes": 300000})
+    worker = agent(t, fake)
+    wait_all_done(fake)
+    uploads = [r.time for r in fake.requests if r.path.endswith("/chunks")]
+    beats = [when for when, n, _ in fake.beats if n == number and uploads[0] < when < uploads[0] + 6]
+    t.at_least(len(beats), 3, "beats during the first upload")
+    every_unit_once(t, fake)
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def torn_uploads_are_sent_again(t):
+    fake = coordinator(t)
+    seen = []
+
+    def fault(request):
+        if request.path.endswith("/chunks"):
+            seen.append(request.query["seq"])
+            if seen.count(request.query["seq"]) == 1:
+                return fake_coordinator.cut_body_after(1000)
+        return None
+
+    fake.fault = fault
+    fake.add_task(units=3, config={"bytes": 200000})
+    agent(t, fake)
+    wait_all_done(fake)
+    every_unit_once(t, fake)
+    t.equal([seen.count(str(n)) for n in range(3)], [2, 2, 2], "tries of each chunk")
+
+
+def runners_that_misbehave_cost_one_task(t):
+    fake = coordinator(t)
+    expected = {
+        "crash": ("runner_failed", "SIGSEGV"), "hang": ("hang", "no progress for 2 s"),
+        "garbage": ("runner_failed", "not a frame"), "silent": ("runner_failed", "without a last word"),
+        "status": ("runner_failed", "status 7"), "liar": ("runner_failed", "out of order"),
+        "damaged": ("runner_failed", "damaged chunk"), "fail": ("engine_failed", "the engine died"),
+        "fat": ("runner_failed", "its limit is 200 MiB"),
+    }
+    tasks = {}
+    for behaviour in expected:
+        tasks[behaviour] = fake.add_task(
+            units=2, hang_s=2 if behaviour == "hang" else 30, memory_bytes=200 << 20,
+            config={"behaviour": behaviour, "only_attempt": 1, "after": 0 if behaviour in ("liar", "damaged") else 1})
+    worker = agent(t, fake, runners=3)
+    wait_all_done(fake)
+    for behaviour, (code, words) in expected.items():
+        with t.subtest(behaviour):
+            fails = fake.tasks[tasks[behaviour]]["fails"]
+            t.equal([f["code"] for f in fails], [code], "codes of the failures")
+            t.contains(fails[0]["detail"], words, "its words")
+    every_unit_once(t, fake)
+    t.true(worker.running(), "the agent lives")
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def a_flood_is_bounded(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=2, config={"behaviour": "flood", "after": 1})
+    worker = agent(t, fake)
+    wait_all_done(fake)
+    lines = [line["text"] for _, n, body in fake.beats for line in body["log"] if n == number]
+    t.at_most(len([x for x in lines if "noise" in x]), 1000, "lines of noise that were passed on")
+    t.true([x for x in lines if "lines of the runner were dropped" in x], "a line that says what was dropped")
+    every_unit_once(t, fake)
+    t.true(worker.running(), "the agent lives")
+
+
+def the_first_signal_finishes_the_unit(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=50, config={"seconds": 0.3})
+    worker = agent(t, fake)
+    fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
+    t.equal(worker.stop(), 0, "exit code")
+    stored = fake.units_of(number)
+    t.equal(stored, list(range(len(stored))), "units stored")
+    t.equal(fake.tasks[number]["state"], "pending", "the task, put back with the rest")
+    t.equal(fake.failures, [], "failures")
+    t.equal(os.listdir(worker.data / "spool"), [], "the spool")
+
+
+def the_second_signal_stops_at_once(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=3, config={"seconds": 0.05, "behaviour": "deaf"})
+    slow = fake.add_task(units=3, config={"seconds": 30, "behaviour": "deaf"})
+    worker = agent(t, fake, runners=2)
+    fake.wait(lambda: fake.tasks[number]["state"] == "done", LONG, "the quick task")
+    logged(worker, f"task {number} attempt 1: done")
+    worker.signal(signal.SIGINT)
+    logged(worker, "finishing what has begun")
+    worker.signal(signal.SIGINT)
+    t.equal(worker.wait(), 0, "exit code")
+    t.equal(fake.tasks[slow]["state"], "leased", "the other task")
+    t.equal(len(list((worker.data / "spool").glob("*.task"))), 1, "leases kept for the next start")
+
+
+def the_coordinator_drains_and_stops(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=50, config={"seconds": 0.1})
+    worker = agent(t, fake, runners=2)
+    fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
+    with t.subtest("stop kills the runner"):
+        fake.actions[number] = "stop"
+        fake.wait(lambda: fake.tasks[number]["fails"], LONG, "the end of the stopped task")
+        t.equal(fake.tasks[number]["fails"][0]["code"], "cancelled", "its code")
+        fake.actions.clear()
+    with t.subtest("drain ends the agent"):
+        with fake.lock:
+            fake.drain = True
+            fake.lock.notify_all()
+        fake.actions.update({n: "drain" for n in fake.tasks})
+        t.equal(worker.wait(), 0, "exit code")
+        t.equal(os.listdir(worker.data / "spool"), [], "the spool")
+
+
+def inputs_are_fetched_resumed_and_kept(t):
+    fake = coordinator(t)
+    data = random.Random(1).randbytes(3 << 20)
+    digest = hashlib.sha256(data).hexdigest()
+    fake.files[digest] = data
+    ranges = []
+
+    def fault(request):
+        if "/checkpoints/" in request.path:
+            ranges.append(request.headers.get("Range"))
+            if len(ranges) <= 3:
+                return fake_coordinator.cut_body_after(900000)
+        return None
+
+    fake.fault = fault
+    config = {"note": True}
+    fake.add_task(units=1, config=config, inputs={"policy": {"sha256": digest}, "list": [{"sha256": digest}]})
+    worker = agent(t, fake)
+    wait_all_done(fake)
+    notes = [json.loads(x["text"]) for _, _, body in fake.beats for x in body["log"] if "inputs" in x["text"]]
+    path = notes[0]["inputs"]["policy"]
+    t.equal(notes[0]["inputs"]["list"], [path], "the path in a list")
+    t.equal(hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest(), digest, "what lies there")
+    t.equal(len(ranges), 4, "requests for the file")
+    t.equal(ranges[0], None, "the first Range")
+    t.true(all(r and r != "bytes=0-" for r in ranges[1:]), f"the later ones, {ranges}")
+    with t.subtest("a second task uses the file that is here"):
+        fake.add_task(units=1, inputs={"policy": {"sha256": digest}})
+        wait_all_done(fake)
+        t.equal(len(ranges), 4, "requests for the file")
+    with t.subtest("a wrong file fails the task"):
+        bad = "0" * 64
+        fake.files[bad] = b"something else"
+        number = fake.add_task(units=1, inputs={"policy": {"sha256": bad}})
+        fake.wait(lambda: fake.tasks[number]["fails"], LONG, "the failure")
+        t.equal(fake.tasks[number]["fails"][0]["code"], "digest_mismatch", "its code")
+    with t.subtest("a file that is nowhere fails the task"):
+        fake.wait(lambda: fake.tasks[number]["state"] == "failed", LONG, "the last failure")
+        missing = fake.add_task(units=1, inputs={"policy": {"sha256": "1" * 64}})
+        fake.wait(lambda: fake.tasks[missing]["fails"], LONG, "the failure")
+        t.equal(fake.tasks[missing]["fails"][0]["code"], "not_found", "its code")
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def a_download_goes_on_after_a_restart(t):
+    fake = coordinator(t)
+    data = random.Random(2).randbytes(2 << 20)
+    digest = hashlib.sha256(data).hexdigest()
+    fake.files[digest] = data
+    ranges = []
+
+    def fault(request):
+        if "/checkpoints/" in request.path:
+            ranges.append((request.headers.get("Range"), request.headers.get("If-Range")))
+            if len(ranges) == 1:
+                return fake_coordinator.cut_body_after(1500000)
+            if len(ranges) == 2 and not again:
+                return fake_coordinator.status(503, retry_after=100)
+        return None
+
+    again = []
+    fake.fault = fault
+    fake.add_task(units=1, inputs={"policy": {"sha256": digest}})
+    worker = agent(t, fake)
+    harness.wait_for(lambda: len(ranges) == 2, 20, "the second request")
+    worker.kill()
+    again.append(True)
+    worker = agent(t, fake, data=worker.data)
+    wait_all_done(fake)
+    wanted, guard = ranges[-1]
+    t.equal(guard, f'"{digest}"', "If-Range")
+    t.at_least(int(wanted[6:-1]), 500000, "the byte from which it went on")
+
+
+def a_refused_token_is_an_error_with_a_remedy(t):
+    fake = coordinator(t, token="tg_" + "b" * 43)
+    wrong = "tg_" + "c" * 43
+    worker = agent(t, fake, token=wrong)
+    logged(worker, "--token-file")
+    t.true(wrong not in worker.log(), "the token is not in the log")
+    t.true(wrong.encode() not in pathlib.Path(f"/proc/{worker.pid}/cmdline").read_bytes(), "nor in the list of processes")
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def an_idle_agent_is_small_and_quiet(t):
+    fake = coordinator(t)
+    fake.add_task(units=1)
+    worker = agent(t, fake, log_level="info")
+    wait_all_done(fake)
+    logged(worker, "work: waiting, no job is queued", timeout=60)
+    status = pathlib.Path(f"/proc/{worker.pid}/status").read_text()
+    resident = int(status.split("VmRSS:")[1].split()[0])
+    t.note(f"{resident} KiB resident")
+    if "libasan" not in pathlib.Path(f"/proc/{worker.pid}/maps").read_text() and harness.SLOW == 1:
+        t.at_most(resident, 20480, "KiB resident")
+    before = ticks(worker.pid)
+    time.sleep(3)
+    t.at_most(ticks(worker.pid) - before, 3, "hundredths of a second of CPU in 3 s")
+
+
+def ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+if __name__ == "__main__":
+    harness.run(
+        tasks_are_leased_run_and_delivered,
+        a_killed_agent_loses_and_doubles_nothing,
+        a_restarted_agent_takes_its_lease_back,
+        work_goes_on_while_the_coordinator_is_away,
+        retry_after_is_obeyed,
+        a_lost_lease_is_dropped_with_a_word,
+        a_slow_upload_does_not_hold_up_beats,
+        torn_uploads_are_sent_again,
+        runners_that_misbehave_cost_one_task,
+        a_flood_is_bounded,
+        the_first_signal_finishes_the_unit,
+        the_second_signal_stops_at_once,
+        the_coordinator_drains_and_stops,
+        inputs_are_fetched_resumed_and_kept,
+        a_download_goes_on_after_a_restart,
+        a_refused_token_is_an_error_with_a_remedy,
+        an_idle_agent_is_small_and_quiet,
+        timeout=90,
+    )
