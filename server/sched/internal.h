@@ -26,6 +26,7 @@
 enum task_place { PLACE_LEASED, PLACE_LAPSED, PLACE_RETURNED, PLACE_BACKOFF };
 
 struct task {
+    int64_t last_worker;       /* `worker` before the present attempt, for when that is undone */
     int64_t id, index, worker; /* worker: who holds it or may come back; 0: nobody */
     struct job *job;
     int64_t units_done, due;

@@ -318,6 +318,7 @@ int sched_lease(struct sched *sched, const struct sched_lease *lease, int64_t wo
     else
         task_leave(sched, task);
     task->attempt = lease->attempt;
+    task->last_worker = task->worker;
     task_enter_lease(sched, task, worker, now + sched->options.lease_ms);
     job_requeue(sched, job, false);
     return 0;
@@ -338,7 +339,8 @@ void sched_lease_undo(struct sched *sched, int64_t id, int attempt) {
         (task->place != PLACE_LEASED && task->place != PLACE_LAPSED))
         return;
     task->attempt--;
-    give_back(sched, task, false);
+    give_back(sched, task, task->last_worker != 0);
+    task->worker = task->last_worker;
 }
 
 enum sched_held sched_beat(struct sched *sched, int64_t id, int attempt, int64_t worker_id, int64_t now) {
