@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#define SPRT_EDGE 1.5               /* see rating.h */
 #define NORMAL_95 1.959963984540054 /* quantile of the standard normal distribution at 0.975 */
 
 double rating_elo_of_score(double score) {
@@ -76,10 +77,9 @@ struct sprt_result rating_sprt(const struct sprt *test, const struct rating_coun
     struct moments m = moments_of(counts, 0);
     if (m.n <= 0)
         return out;
-    if (m.variance <= 0)
-        m = moments_of(counts, 0.5);
+    double variance = moments_of(counts, SPRT_EDGE).variance;
     double s0 = rating_score_of_elo(test->elo0), s1 = rating_score_of_elo(test->elo1);
-    out.llr = m.n * (s1 - s0) * (2 * m.mean - s0 - s1) / (2 * m.variance);
+    out.llr = m.n * (s1 - s0) * (2 * m.mean - s0 - s1) / (2 * variance);
     if (out.llr >= out.upper)
         out.state = SPRT_ACCEPTED;
     else if (out.llr <= out.lower)

