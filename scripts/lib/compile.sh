@@ -47,7 +47,7 @@ link_programs() {
     local from=$1 to=$2 name found
     mkdir -p "$to"
     for name in "${programs[@]}"; do
-        found=$(find "$from" -type f -name "$name" -perm -u+x -print -quit)
+        found=$(find "$from" -path "$to" -prune -o -type f -name "$name" -perm -u+x -print -quit)
         [ -n "$found" ] || fail "$name was not built"
         ln -f "$found" "$to/$name" 2>/dev/null || cp -f "$found" "$to/$name"
     done
