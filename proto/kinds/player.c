@@ -6,6 +6,7 @@
 const char *const go_rules_choices[] = {"chinese", "tromp-taylor", NULL};
 const char *const go_ko_choices[] = {"positional", "situational", "simple", NULL};
 static const char *const player_types[] = {"uct", "engine", NULL};
+static const char *const rollout_choices[] = {"pattern", "random", NULL};
 
 const struct option_spec player_options[] = {
     {.name = "type",
@@ -33,6 +34,11 @@ const struct option_spec player_options[] = {
      .initial = "0",
      .unit = "s",
      .help = "time for a move instead of playouts; 0: by playouts (an engine: as long as it takes)"},
+    {.name = "rollout",
+     .type = OPTION_CHOICE,
+     .initial = "\"pattern\"",
+     .choices = rollout_choices,
+     .help = "how playouts choose moves, for type uct; random: uniformly, three times as fast and weaker"},
     {.name = "resign",
      .type = OPTION_NUMBER,
      .min = 0,

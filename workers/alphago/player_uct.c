@@ -73,6 +73,16 @@ static const struct go_player_ops uct_ops = {
     .destroy = player_uct_destroy,
 };
 
+/* "uct 1000", "uct 2.5s", "uct 1000 random". */
+static void name_player(struct player_uct *self) {
+    const struct uct_options *options = &self->options;
+    const char *rollout = options->rollout.kind == ROLLOUT_RANDOM ? " random" : "";
+    if (options->seconds > 0)
+        snprintf(self->base.name, sizeof(self->base.name), "uct %gs%s", options->seconds, rollout);
+    else
+        snprintf(self->base.name, sizeof(self->base.name), "uct %u%s", options->playouts, rollout);
+}
+
 int go_player_uct(const json_t *options, struct port *port, struct go_player **player) {
     struct player_uct *self = calloc(1, sizeof(*self));
     if (!self)
@@ -88,10 +98,9 @@ int go_player_uct(const json_t *options, struct port *port, struct go_player **p
     self->options.resign = option_number(options, "resign");
     self->options.seconds = seconds;
     self->options.playouts = seconds > 0 ? 0 : (uint32_t)option_int(options, "playouts");
-    if (seconds > 0)
-        snprintf(self->base.name, sizeof(self->base.name), "uct %gs", seconds);
-    else
-        snprintf(self->base.name, sizeof(self->base.name), "uct %u", self->options.playouts);
+    if (strcmp(option_string(options, "rollout"), "random") == 0)
+        self->options.rollout = rollout_policy_default(ROLLOUT_RANDOM);
+    name_player(self);
     *player = &self->base;
     return 0;
 }
