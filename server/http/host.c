@@ -41,6 +41,9 @@ static bool same_origin(const char *origin, const char *host) {
 int host_check(const struct http_request *request, struct problem *problem) {
     const struct http_options *options = &request->server->options;
     const char *host = http_header(request, "Host");
+    if (!host && request->needs_host) {
+        return problem_set(problem, TG_EINVALID, "Host", "HTTP/1.1 requests name the host they are for");
+    }
     if (options->local_only(options->context) && !(host && names_loopback(host))) {
         return problem_set(problem, TG_EINVALID, "Host",
                            "without tokens this server answers only to 127.0.0.1, localhost and [::1]");

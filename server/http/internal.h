@@ -80,6 +80,7 @@ struct http_request {
     size_t uri_size;
     int64_t begun_ns;
 
+    bool needs_host; /* HTTP/1.1 */
     bool opened;     /* the header was looked at */
     bool opening;    /* it is being looked at: MHD takes a reply now, and again when the body is complete */
     bool dispatched; /* the handler was called */

@@ -257,6 +257,7 @@ enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, con
     }
     if (!request->opened) {
         request->opening = true;
+        request->needs_host = strcmp(version, "HTTP/1.1") == 0;
         open_request(request, url, method);
         request->opening = false;
         return MHD_YES;
@@ -310,6 +311,20 @@ static void observe(struct http_request *request) {
     }
 }
 
+/* First what handlers asked to be run, which may look at any of the memory; then the memory. */
+static void release_memory(struct http_request *request) {
+    for (struct request_memory *memory = request->memory; memory; memory = memory->next) {
+        if (memory->release) {
+            memory->release(memory->arg);
+        }
+    }
+    while (request->memory) {
+        struct request_memory *memory = request->memory;
+        request->memory = memory->next;
+        free(memory);
+    }
+}
+
 void request_completed(void *arg, struct MHD_Connection *connection, void **context,
                        enum MHD_RequestTerminationCode code) {
     struct http_request *request = *context;
@@ -331,14 +346,7 @@ void request_completed(void *arg, struct MHD_Connection *connection, void **cont
     if (request->held) {
         MHD_destroy_response(request->held);
     }
-    while (request->memory) {
-        struct request_memory *memory = request->memory;
-        request->memory = memory->next;
-        if (memory->release) {
-            memory->release(memory->arg);
-        }
-        free(memory);
-    }
+    release_memory(request);
     buf_free(&request->body);
     free(request);
 }

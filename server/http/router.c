@@ -101,6 +101,9 @@ static bool match_entry(const struct entry *entry, const char *path, struct rout
 
 static void add_allowed(char allow[128], const char *method) {
     size_t used = strlen(allow);
+    if (strstr(allow, method)) {
+        return; /* named by another route of the same path */
+    }
     snprintf(allow + used, 128 - used, "%s%s", used ? ", " : "", method);
     if (strcmp(method, "GET") == 0) {
         used = strlen(allow);
@@ -114,8 +117,9 @@ int router_match(const struct router *router, const char *method, const char *pa
     allow[0] = 0;
     for (int i = 0; i < router->count; i++) {
         const struct entry *entry = &router->entries[i];
-        if (!match_entry(entry, path, params)) {
-            continue;
+        bool last_resort = entry->segments[0].rest;
+        if ((last_resort && allow[0]) || !match_entry(entry, path, params)) {
+            continue; /* "any other path" does not count where there is a call */
         }
         if (strcmp(entry->route->method, wanted) == 0) {
             *error = TG_OK;

@@ -162,7 +162,7 @@ static int start_daemon(struct http_server *server, struct problem *problem) {
     ITEM(MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)conn_notify, server);
     ITEM(MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server);
     ITEM(MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_uri, server);
-    ITEM(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
+    ITEM(MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL); /* a missing Host is ours to complain about: host.c */
     if (server->tls) {
         flags |= MHD_USE_TLS;
         ITEM(MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert);

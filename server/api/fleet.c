@@ -1,0 +1,180 @@
+#include "server/api/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proto/base/clock.h"
+#include "server/api/idmap.h"
+#include "server/api/jobs.h"
+
+struct fleet {
+    struct idmap workers;
+};
+
+struct fleet *fleet_create(void) {
+    return calloc(1, sizeof(struct fleet));
+}
+
+static void release(struct worker *worker) {
+    free(worker->name);
+    json_decref(worker->machine);
+    json_decref(worker->capabilities);
+    free(worker);
+}
+
+void fleet_destroy(struct fleet *fleet) {
+    if (!fleet) {
+        return;
+    }
+    size_t at = 0;
+    struct worker *worker;
+    while ((worker = idmap_next(&fleet->workers, &at))) {
+        release(worker);
+    }
+    idmap_free(&fleet->workers);
+    free(fleet);
+}
+
+struct worker *fleet_find(struct fleet *fleet, int64_t id) {
+    return idmap_get(&fleet->workers, id);
+}
+
+struct worker *fleet_next(struct fleet *fleet, size_t *at) {
+    return idmap_next(&fleet->workers, at);
+}
+
+/* ---- changes ---- */
+
+static enum sched_worker_state sched_state(enum worker_state state) {
+    return state == WORKER_DRAIN      ? SCHED_WORKER_DRAIN
+           : state == WORKER_DISABLED ? SCHED_WORKER_DISABLED
+                                      : SCHED_WORKER_ENABLED;
+}
+
+static int tell_sched(struct api *api, const struct worker *worker) {
+    size_t count = json_array_size(worker->capabilities);
+    const char **names = calloc(count + 1, sizeof *names);
+    if (!names) {
+        return TG_ENO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = json_string_value(json_array_get(worker->capabilities, i));
+    }
+    struct sched_worker told = {.id = worker->id,
+                                .state = sched_state(worker->state),
+                                .capabilities = names,
+                                .capability_count = count};
+    int error = sched_worker_set(api->sched, &told);
+    free(names);
+    return error;
+}
+
+static struct worker *add(struct fleet *fleet, int64_t id) {
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker && idmap_put(&fleet->workers, id, worker) != TG_OK) {
+        free(worker);
+        return NULL;
+    }
+    if (worker) {
+        worker->id = id;
+    }
+    return worker;
+}
+
+int fleet_set(struct api *api, const struct worker_row *row) {
+    struct worker *worker = fleet_find(api->fleet, row->id);
+    char *name = strdup(row->name);
+    if (!worker && name) {
+        worker = add(api->fleet, row->id);
+    }
+    if (!worker || !name) {
+        free(name);
+        return TG_ENO_MEMORY;
+    }
+    free(worker->name);
+    json_decref(worker->machine);
+    json_decref(worker->capabilities);
+    worker->name = name;
+    worker->machine = null_or_text_json(row->machine);
+    worker->capabilities = null_or_text_json(row->capabilities);
+    worker->runners = row->runners;
+    worker->state = row->state;
+    worker->created_ms = row->created_ms;
+    worker->seen_ms = row->seen_ms;
+    snprintf(worker->instance, sizeof worker->instance, "%s", row->instance);
+    return tell_sched(api, worker);
+}
+
+int fleet_set_state(struct api *api, struct worker *worker, enum worker_state state) {
+    worker->state = state;
+    int error = sched_worker_state(api->sched, worker->id, sched_state(state));
+    jobs_weather(api->jobs);
+    fleet_publish(api, worker);
+    api_changed(api);
+    return error;
+}
+
+bool fleet_is_online(const struct api *api, const struct worker *worker) {
+    return worker->parked ||
+           (worker->contact_ms && api_now() - worker->contact_ms < 2000 * (int64_t)api->settings.lease_s);
+}
+
+void fleet_seen(struct api *api, struct worker *worker) {
+    worker->contact_ms = api_now();
+    worker->seen_ms = clock_wall_ms();
+    worker->seen = true;
+    api_chore(api);
+    if (!worker->online) {
+        fleet_publish(api, worker);
+    }
+}
+
+int fleet_speaker(struct api *api, struct http_request *request, int64_t id, struct worker **out,
+                  struct problem *problem) {
+    struct worker *worker = fleet_find(api->fleet, id);
+    if (!worker) {
+        return problem_set(problem, TG_ENOT_FOUND, "worker",
+                           "there is no worker %lld; register with POST "
+                           "/api/v1/workers",
+                           (long long)id);
+    }
+    int64_t token = http_user_id(request);
+    if (worker->token && worker->token != token) {
+        return problem_set(
+            problem, TG_EWRONG_ROLE, "worker",
+            "worker %lld was registered with another token; register with POST /api/v1/workers",
+            (long long)id);
+    }
+    worker->token = token;
+    fleet_seen(api, worker);
+    *out = worker;
+    return TG_OK;
+}
+
+/* ---- for people ---- */
+
+static const char *state_name(const struct api *api, const struct worker *worker, int leases) {
+    if (worker->state == WORKER_DISABLED) {
+        return "disabled";
+    }
+    if (worker->state == WORKER_DRAIN) {
+        return leases ? "draining" : "drained";
+    }
+    return fleet_is_online(api, worker) ? "online" : "offline";
+}
+
+json_t *worker_json(struct api *api, const struct worker *worker) {
+    int leases = sched_worker_leases(api->sched, worker->id);
+    return json_pack("{s:I, s:s, s:s, s:b, s:i, s:i, s:O, s:O, s:I, s:o}", "id", (json_int_t)worker->id,
+                     "name", worker->name, "state", state_name(api, worker, leases), "online",
+                     (int)fleet_is_online(api, worker), "runners", worker->runners, "leased", leases,
+                     "capabilities", worker->capabilities, "machine", worker->machine, "created_ms",
+                     (json_int_t)worker->created_ms, "seen_ms", null_or_ms(worker->seen_ms));
+}
+
+void fleet_publish(struct api *api, struct worker *worker) {
+    worker->online = fleet_is_online(api, worker);
+    if (events_wanted(api->events, EVENTS_WORKERS, 0)) {
+        events_publish(api->events, EVENTS_WORKERS, 0, "worker", worker_json(api, worker));
+    }
+}
