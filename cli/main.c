@@ -117,7 +117,7 @@ static int unknown_command(const char *name) {
     enum { MOST = 64 };
     const char *names[MOST + 1];
     int count = 0;
-    for (; commands[count].name && count < MOST; count++)
+    for (; count < MOST && commands[count].name; count++)
         names[count] = commands[count].name;
     names[count] = NULL;
     const char *nearest = nearest_name(name, names);

@@ -19,7 +19,7 @@ static int unknown_kind(const char *name, struct problem *problem) {
     enum { MOST = 64 };
     const char *names[MOST + 1];
     int count = 0;
-    for (; kinds[count] && count < MOST; count++)
+    for (; count < MOST && kinds[count]; count++)
         names[count] = kinds[count]->name;
     names[count] = NULL;
     const char *nearest = nearest_name(name, names);

@@ -77,6 +77,7 @@ static void test_truncations_and_trailing_bytes(void **state) {
     for (size_t size = 0; size < out.size; size++)
         assert_int_equal(chunk_open(out.data, size, &view, NULL), TG_ETRUNCATED);
     buf_append(&out, "x", 1);
+    seal(&out);
     refuse(&out, TG_ECORRUPT);
 }
 

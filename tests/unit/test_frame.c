@@ -125,6 +125,13 @@ static void test_lengths(void **state) {
     expect_dead(head, 12, TG_ECORRUPT);
 }
 
+static void test_a_wrong_checksum_ends_the_stream(void **state) {
+    struct buf out = encode("x", "body");
+    out.data[out.size - 1] ^= 1;
+    expect_dead(out.data, out.size, TG_ECORRUPT);
+    buf_free(&out);
+}
+
 /* A frame whose checksum is right and whose header is not an object. */
 static void expect_bad_header(const char *json, int error) {
     struct buf out = BUF_INIT;
@@ -184,13 +191,10 @@ static void test_write_to_a_pipe(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_many_at_once),
-        cmocka_unit_test(test_every_flipped_bit_is_found),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_bad_headers),
-        cmocka_unit_test(test_encoder_refuses_what_the_decoder_would),
+        cmocka_unit_test(test_layout),          cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_many_at_once),    cmocka_unit_test(test_every_flipped_bit_is_found),
+        cmocka_unit_test(test_lengths),         cmocka_unit_test(test_a_wrong_checksum_ends_the_stream),
+        cmocka_unit_test(test_bad_headers),     cmocka_unit_test(test_encoder_refuses_what_the_decoder_would),
         cmocka_unit_test(test_write_to_a_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

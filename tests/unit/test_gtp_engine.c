@@ -289,7 +289,7 @@ static void test_noise(void **state) {
         int length = (int)(x % sizeof(line));
         for (int j = 0; j < length; j++) {
             x = x * 1664525 + 1013904223;
-            line[j] = "abplaygenmove 0123456789\t#\x01wkd"[x >> 27];
+            line[j] = "abplaygenmove 0123456789\t#\x01wkd-+"[x >> 27];
         }
         x = x * 1664525 + 1013904223;
         assert_int_equal(gtp_engine_line(engine, line, (size_t)length, &out, &quit), 0);

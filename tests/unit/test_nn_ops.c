@@ -99,6 +99,46 @@ static void max_pooling_takes_the_maximum_and_gives_it_the_gradient(void **state
     trial_destroy(&t);
 }
 
+/* Results of a graph of one input and no parameters, for `batch` samples of it. */
+static void results_of(tensor (*build)(struct graph *graph), int batch, const float *x, size_t x_count,
+                       float *y, size_t y_count) {
+    struct graph *graph = graph_create();
+    graph_output(graph, "out", build(graph));
+    struct trial t = trial_create(graph, batch, batch, 1, 0);
+    memcpy(t.x[0], x, x_count * sizeof *x);
+    trial_loss(&t, false);
+    memcpy(y, run_output(t.run, "out"), y_count * sizeof *y);
+    trial_destroy(&t);
+}
+
+static tensor build_line_upsampled(struct graph *graph) {
+    return graph_upsample(graph, "op", graph_input(graph, "x", SHAPE(1, 2, 1)), 2, true);
+}
+
+static void bilinear_upsampling_blends_by_the_distance_of_centres(void **state) {
+    (void)state;
+    const float x[2] = {0, 1}, truth[4] = {0, 0.25f, 0.75f, 1};
+    float y[8];
+    results_of(build_line_upsampled, 1, x, 2, y, 8);
+    for (int i = 0; i < 8; i++) /* two equal lines */
+        assert_float_equal(y[i], truth[i % 4], 1e-6);
+}
+
+static tensor build_gated_by_mean(struct graph *graph) {
+    tensor x = graph_input(graph, "x", SHAPE(1, 2, 2));
+    return graph_gate(graph, "op", x, graph_global_average(graph, "mean", x));
+}
+
+static void each_sample_has_its_own_gate(void **state) {
+    (void)state;
+    const float x[8] = {1, 2, 3, 4, 10, 20, 30, 40};
+    const float truth[8] = {2, 6, 6, 12, 200, 600, 600, 1200}; /* times the means 2 and 3, 20 and 30 */
+    float y[8];
+    results_of(build_gated_by_mean, 2, x, 8, y, 8);
+    for (int i = 0; i < 8; i++)
+        assert_float_equal(y[i], truth[i], 1e-4);
+}
+
 static void check_transcendentals(void) {
     enum { COUNT = 1003 };
     float x[COUNT], y[COUNT];
@@ -210,6 +250,8 @@ int main(void) {
         GRADIENT_TEST(masked_cross_attention),
         cmocka_unit_test(relu_passes_the_gradient_where_it_is_positive),
         cmocka_unit_test(max_pooling_takes_the_maximum_and_gives_it_the_gradient),
+        cmocka_unit_test(bilinear_upsampling_blends_by_the_distance_of_centres),
+        cmocka_unit_test(each_sample_has_its_own_gate),
         cmocka_unit_test(exponentials_are_accurate_over_their_whole_range),
         cmocka_unit_test(softmax_is_stable_and_gives_masked_entries_nothing),
         cmocka_unit_test(masked_keys_and_the_future_are_not_seen),

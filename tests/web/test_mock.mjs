@@ -273,10 +273,16 @@ async function jobTests(browser) {
       .locator(".chart canvas")
       .first()
       .evaluate((canvas) => {
+        const hex = getComputedStyle(document.documentElement).getPropertyValue("--chart").trim().slice(1);
+        const line = [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        return data.some((value) => value > 0);
+        let pixels = 0;
+        for (let i = 0; i < data.length; i += 4) {
+          if (data[i + 3] > 200 && line.every((value, at) => Math.abs(data[i + at] - value) < 24)) pixels += 1;
+        }
+        return pixels;
       });
-    ok(drawn, "the chart has something drawn on it");
+    ok(drawn > 200, `the chart shows a line, got ${drawn} pixels of its colour`);
     ok((await countOf(page, ".log-line")) > 5, "log lines");
     await page.getByRole("tab", { name: "Log" }).press("ArrowRight");
     equal(

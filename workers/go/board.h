@@ -1,6 +1,6 @@
 /* board.h - a Go board of 2x2 to 19x19: stones, chains, captures, simple ko, legality.
  *
- * A board is one flat struct without pointers, so that a search copies it with board_copy() (1.3 KB for 9x9)
+ * A board is one flat struct without pointers, so that a search copies it with board_copy() (1.2 KB for 9x9)
  * and throws it away. It knows the position and the simple ko; what came before is kept beside it: history.h
  * (which positions have been on the board, for superko) and game.h (rules, moves, undo).
  *

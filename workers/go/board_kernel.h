@@ -1,7 +1,7 @@
 /* board_kernel.h - the steps of a move, inlined into board.c and into the playout loop.
  *
  * Every function takes the stride apart from the board: where the caller passes a constant, the compiler
- * folds the offsets of the neighbours, which is worth a sixth of a playout's time. Private to workers/go.
+ * folds the offsets of the neighbours into the addresses. Private to workers/go.
  */
 #ifndef TENGEN_GO_BOARD_KERNEL_H
 #define TENGEN_GO_BOARD_KERNEL_H

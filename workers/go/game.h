@@ -1,8 +1,7 @@
 /* game.h - a game: the rules, where it began, the moves, and the position now.
  *
  * A game owns a board, its history for superko and the list of moves. Undo plays the moves again from the
- * start, which costs less than a hundred microseconds for the longest games and needs no second way to change
- * a board.
+ * start: a move costs about a tenth of a microsecond, and there is no second way to change a board.
  *
  * Moves that the superko rule forbids are refused with MOVE_SUPERKO; game_play_repeating() accepts them, for
  * records of games that were played under other rules. One thread at a time.

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,8 +26,10 @@ enum {
 };
 
 struct gtp_client {
-    pid_t pid;
+    pid_t pid;            /* of the shell that runs the command; also the number of the group */
+    pid_t guard;          /* see stand_guard() */
     int to, from, errors; /* -1 when closed */
+    int alive;            /* the end of the guard's pipe that only we have */
     unsigned id;
     enum gtp_outcome dead; /* GTP_SUCCESS while it lives */
     struct buf in;         /* bytes of a reply so far */
@@ -43,7 +44,7 @@ struct gtp_client {
 /* ---- Start and end ---- */
 
 struct pipes {
-    int in[2], out[2], err[2];
+    int in[2], out[2], err[2], alive[2];
 };
 
 static void close_fd(int *fd) {
@@ -57,56 +58,85 @@ static void close_pipes(struct pipes *pipes) {
         close_fd(&pipes->in[i]);
         close_fd(&pipes->out[i]);
         close_fd(&pipes->err[i]);
+        close_fd(&pipes->alive[i]);
     }
 }
 
 static int open_pipes(struct pipes *pipes) {
-    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
-    if (pipe2(pipes->in, O_CLOEXEC) || pipe2(pipes->out, O_CLOEXEC) || pipe2(pipes->err, O_CLOEXEC)) {
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    if (pipe2(pipes->in, O_CLOEXEC) || pipe2(pipes->out, O_CLOEXEC) || pipe2(pipes->err, O_CLOEXEC) ||
+        pipe2(pipes->alive, O_CLOEXEC)) {
         close_pipes(pipes);
         return TG_EENGINE;
     }
     return 0;
 }
 
-/* The child: nothing here may allocate or lock. */
-static _Noreturn void become_engine(const struct pipes *pipes, const char *command, pid_t parent) {
+/* In the children nothing may allocate or lock. */
+static _Noreturn void become_engine(const struct pipes *pipes, const char *command) {
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(127); /* it died before we asked to be told */
     dup2(pipes->in[0], STDIN_FILENO);
     dup2(pipes->out[1], STDOUT_FILENO);
     dup2(pipes->err[1], STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the runner, which then ends us */
+    signal(SIGTERM, SIG_DFL);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
 }
 
+/* A process of the engine's group that does nothing but read a pipe whose other end is ours alone. When we
+ * die, however that happens, the pipe ends and the guard takes the whole group down; the kernel's own notice
+ * (PR_SET_PDEATHSIG) would reach the shell, but not what the shell has started. */
+static _Noreturn void stand_guard(const struct pipes *pipes, pid_t group) {
+    char byte;
+    setpgid(0, group);
+    dup2(pipes->alive[0], STDIN_FILENO);
+    close_range(STDOUT_FILENO, ~0U, 0);
+    while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
+        continue;
+    kill(0, SIGKILL);
+    _exit(0);
+}
+
+static int start_processes(struct gtp_client *client, const struct pipes *pipes, const char *command) {
+    client->pid = fork();
+    if (client->pid == 0)
+        become_engine(pipes, command);
+    if (client->pid < 0)
+        return TG_EENGINE;
+    setpgid(client->pid, client->pid); /* whichever of the two comes first */
+    client->guard = fork();
+    if (client->guard == 0)
+        stand_guard(pipes, client->pid);
+    if (client->guard > 0) {
+        setpgid(client->guard, client->pid);
+        return 0;
+    }
+    kill(-client->pid, SIGKILL);
+    waitpid(client->pid, NULL, 0);
+    return TG_EENGINE;
+}
+
 static int spawn(struct gtp_client *client, const char *command, struct problem *problem) {
     struct pipes pipes;
-    const pid_t parent = getpid();
     if (open_pipes(&pipes))
         return problem_set(problem, TG_EENGINE, NULL, "cannot make pipes for %s: %s", client->name,
                            strerror(errno));
-    client->pid = fork();
-    if (client->pid == 0)
-        become_engine(&pipes, command, parent);
-    if (client->pid < 0) {
-        close_pipes(&pipes);
-        return problem_set(problem, TG_EENGINE, NULL, "cannot start %s: %s", client->name, strerror(errno));
+    int error = start_processes(client, &pipes, command);
+    if (error) {
+        problem_set(problem, error, NULL, "cannot start %s: %s", client->name, strerror(errno));
+    } else {
+        client->to = pipes.in[1];
+        client->from = pipes.out[0];
+        client->errors = pipes.err[0];
+        client->alive = pipes.alive[1];
+        pipes.in[1] = pipes.out[0] = pipes.err[0] = pipes.alive[1] = -1;
+        fcntl(client->to, F_SETFL, O_NONBLOCK);
+        fcntl(client->from, F_SETFL, O_NONBLOCK);
+        fcntl(client->errors, F_SETFL, O_NONBLOCK);
     }
-    setpgid(client->pid, client->pid); /* whichever of the two comes first */
-    client->to = pipes.in[1];
-    client->from = pipes.out[0];
-    client->errors = pipes.err[0];
-    pipes.in[1] = pipes.out[0] = pipes.err[0] = -1;
     close_pipes(&pipes);
-    fcntl(client->to, F_SETFL, O_NONBLOCK);
-    fcntl(client->from, F_SETFL, O_NONBLOCK);
-    fcntl(client->errors, F_SETFL, O_NONBLOCK);
-    return 0;
+    return error;
 }
 
 int gtp_client_start(const struct gtp_client_options *options, struct gtp_client **out,
@@ -114,7 +144,7 @@ int gtp_client_start(const struct gtp_client_options *options, struct gtp_client
     struct gtp_client *client = calloc(1, sizeof(*client));
     if (!client)
         return TG_ENO_MEMORY;
-    client->to = client->from = client->errors = -1;
+    client->to = client->from = client->errors = client->alive = -1;
     client->stop = options->stop;
     client->context = options->context;
     client->in.limit = GTP_REPLY_MAX;
@@ -151,6 +181,9 @@ void gtp_client_destroy(struct gtp_client *client) {
     kill(-client->pid, SIGKILL);
     while (waitpid(client->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
+    while (waitpid(client->guard, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    close_fd(&client->alive);
     close_fd(&client->to);
     close_fd(&client->from);
     close_fd(&client->errors);
@@ -213,11 +246,13 @@ static enum gtp_outcome died(struct gtp_client *client) {
     log_line(client);
     if (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0)
         return fail(client, GTP_DIED, "it closed its output");
-    if (info.si_code == CLD_EXITED)
-        return fail(client, GTP_DIED,
-                    info.si_status == 127 ? "exit status %d: is the command there?" : "exit status %d",
-                    info.si_status);
-    return fail(client, GTP_DIED, "killed by signal %d", info.si_status);
+    /* A shell reports the signal that ended its command by 128 more. */
+    const bool exited = info.si_code == CLD_EXITED;
+    if (exited && info.si_status == 127)
+        return fail(client, GTP_DIED, "exit status 127: is the command there?");
+    if (exited && info.si_status <= 128)
+        return fail(client, GTP_DIED, "exit status %d", info.si_status);
+    return fail(client, GTP_DIED, "killed by signal %d", exited ? info.si_status - 128 : info.si_status);
 }
 
 /* A reply ends with an empty line. Returns its length with that, or 0. */

@@ -190,6 +190,10 @@ int graph_finish(struct graph *graph, struct problem *problem) {
     return TG_OK;
 }
 
+struct shape graph_shape(const struct graph *graph, tensor x) {
+    return x == NO_TENSOR ? SHAPE(1, 1, 1) : graph->nodes[x].shape;
+}
+
 static const struct node *input_node(const struct graph *graph, int index) {
     for (int i = 0; i < graph->node_count; i++)
         if (!graph->nodes[i].op && index-- == 0)

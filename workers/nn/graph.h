@@ -51,6 +51,10 @@ void graph_output(struct graph *graph, const char *name, tensor from);
  * parameters or elements), TG_ENO_MEMORY. The graph is immutable afterwards. */
 int graph_finish(struct graph *graph, struct problem *problem);
 
+/* For whoever builds: remembers a problem of `node` if it is the first, and returns NO_TENSOR. */
+tensor graph_fail(struct graph *graph, const char *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Convolution (cross-correlation, as everywhere in the field) over {height, width, channels}.
  * Zero-initialized members mean: kernel 1x1, stride 1, padding 0, dilation 1, groups 1, with bias. Weights
  * are [kernel][kernel][in / groups][out]. */
@@ -110,6 +114,10 @@ enum { NO_KEEP = -2 };
 tensor graph_attention(struct graph *graph, const char *name, tensor queries, tensor keys, tensor values,
                        tensor keep, const struct attention_spec *spec);
 tensor graph_global_average(struct graph *graph, const char *name, tensor x); /* {h, w, c} -> {c} */
+
+/* The shape of a result while the graph is built; of NO_TENSOR: {1, 1, 1}, so that a failed graph can be
+ * built on. */
+struct shape graph_shape(const struct graph *graph, tensor x);
 
 /* What a finished graph takes and gives, by number in order of creation. Names live as long as the graph. */
 int graph_input_count(const struct graph *graph);

@@ -100,9 +100,7 @@ struct graph {
     struct problem problem; /* the first; error 0 while all is well */
 };
 
-/* For the files that add operators. graph_fail remembers the first problem and returns NO_TENSOR. */
-tensor graph_fail(struct graph *graph, const char *node, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* For the files that add operators. */
 /* A new node with its inputs' shapes filled in; NULL when the graph has failed or an input is NO_TENSOR. */
 struct node *graph_node(struct graph *graph, const char *name, const struct op *op, int count,
                         const tensor *inputs);

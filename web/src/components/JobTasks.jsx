@@ -1,6 +1,6 @@
-// JobTasks.jsx - the tasks of a job, by state.
+// JobTasks.jsx - the tasks of a job, by state; asked for anew when the job's counts of tasks change.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, withQuery } from "../lib/api.js";
 import { count, duration, words } from "../lib/format.js";
 import { useResource } from "../lib/resource.js";
@@ -9,6 +9,7 @@ import { LoadError, Skeleton } from "./Empty.jsx";
 import { LoadMore } from "./LoadMore.jsx";
 import { State } from "./Badge.jsx";
 
+const RELOAD_MS = 800; // after a change of the counts, which come with the job
 const STATES = ["leased", "failed", "pending", "done"];
 
 function Row({ task }) {
@@ -39,18 +40,20 @@ function Row({ task }) {
 export function JobTasks({ job }) {
   const [state, setState] = useState(job.state === "running" ? "leased" : "done");
   const path = (after) => withQuery(`/jobs/${job.id}/tasks`, { state, after });
-  const { data, error, reload, change } = useResource((signal) => get(path(null), signal), [job.id, state], {
-    reduce: (old, name, task) => {
-      if (name !== "task" || task.job !== job.id) return old;
-      const others = old.items.filter((one) => one.id !== task.id);
-      if (task.state !== state) return others.length === old.items.length ? old : { ...old, items: others };
-      const known = old.items.find((one) => one.id === task.id);
-      if (known) return { ...old, items: old.items.map((one) => (one.id === task.id ? { ...one, ...task } : one)) };
-      return old.next ? old : { ...old, items: [...old.items, task] };
-    },
-  });
+  const { data, error, reload, change } = useResource((signal) => get(path(null), signal), [job.id, state]);
+  const paged = useRef(false);
+  const { pending, leased, done, failed } = job.tasks;
+  useEffect(() => {
+    paged.current = false;
+  }, [state]);
+  useEffect(() => {
+    if (paged.current) return undefined; // whoever reads further down is not thrown back
+    const timer = setTimeout(reload, RELOAD_MS);
+    return () => clearTimeout(timer);
+  }, [pending, leased, done, failed]);
   const more = async (after) => {
     const answer = await get(path(after));
+    paged.current = true;
     change((old) => ({ items: [...old.items, ...answer.items], next: answer.next }));
   };
   return (

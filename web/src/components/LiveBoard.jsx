@@ -5,6 +5,18 @@ import { Board } from "./Board.jsx";
 import { Stone } from "./Badge.jsx";
 import { createReplay, liveRecord } from "../lib/go.js";
 
+const EMPTY = Array.from({ length: 9 }, () => new Array(9).fill(0));
+
+/** The place of a live game while there is none: as large as one, so that nothing moves when it begins. */
+export function NoLiveBoard({ children }) {
+  return (
+    <div class="live-board no-live-board">
+      <Board position={{ signMap: EMPTY }} moves={[]} size={9} coordinates label="No live game" />
+      <span class="live-none">{children}</span>
+    </div>
+  );
+}
+
 export function LiveBoard({ live, href, coordinates = false }) {
   const replay = useRef(null);
   replay.current ||= createReplay();

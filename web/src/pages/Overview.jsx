@@ -10,7 +10,7 @@ import { useStore } from "../lib/store.js";
 import { Card, PageHead } from "../components/Page.jsx";
 import { Empty, LoadError, Skeleton } from "../components/Empty.jsx";
 import { GameTable } from "../components/Tables.jsx";
-import { LiveBoard } from "../components/LiveBoard.jsx";
+import { LiveBoard, NoLiveBoard } from "../components/LiveBoard.jsx";
 import { Progress, ProgressText } from "../components/Progress.jsx";
 import { State } from "../components/Badge.jsx";
 import { Ago } from "../components/Time.jsx";
@@ -161,9 +161,7 @@ function LiveGame({ jobs }) {
       {live ? (
         <LiveBoard live={live} href={`#/jobs/${id}/live?game=${liveKey(live)}`} coordinates />
       ) : (
-        <div class="live-empty">
-          <p class="muted">{id ? "Waiting for the first moves." : "Games appear here while they are played."}</p>
-        </div>
+        <NoLiveBoard>{id ? "Waiting for the first moves." : "Games appear here while they are played."}</NoLiveBoard>
       )}
     </Card>
   );

@@ -1,0 +1,163 @@
+/* loss.c - see loss.h. */
+#include <math.h>
+#include <string.h>
+#include "workers/nn/loss.h"
+
+static double weight_of(const float *weights, size_t row) {
+    return weights ? (double)weights[row] : 1;
+}
+
+static double total_weight(size_t rows, const float *weights) {
+    double total = 0;
+    for (size_t row = 0; row < rows; row++)
+        total += weight_of(weights, row);
+    return total;
+}
+
+/* log(sum exp(x / temperature)), without overflow. */
+static double log_sum(int classes, const float *x, double temperature) {
+    double most = (double)x[0], sum = 0;
+    for (int i = 1; i < classes; i++)
+        most = fmax(most, (double)x[i]);
+    for (int i = 0; i < classes; i++)
+        sum += exp(((double)x[i] - most) / temperature);
+    return most / temperature + log(sum);
+}
+
+double loss_cross_entropy(size_t rows, int classes, const float *logits, const int *targets,
+                          const float *weights, float smoothing, float scale, float *dlogits) {
+    double total = 0, loss = 0;
+    for (size_t row = 0; row < rows; row++)
+        total += targets[row] >= 0 ? weight_of(weights, row) : 0;
+    for (size_t row = 0; row < rows; row++, logits += classes, dlogits += classes) {
+        double weight = targets[row] >= 0 ? weight_of(weights, row) : 0;
+        if (weight == 0) {
+            memset(dlogits, 0, (size_t)classes * sizeof(float));
+            continue;
+        }
+        double normal = log_sum(classes, logits, 1), even = (double)smoothing / classes,
+               factor = (double)scale * weight / total;
+        for (int i = 0; i < classes; i++) {
+            double target = even + (i == targets[row] ? 1 - (double)smoothing : 0),
+                   log_p = (double)logits[i] - normal;
+            loss -= target > 0 ? weight * target * log_p : 0;
+            dlogits[i] = (float)(factor * (exp(log_p) - target));
+        }
+    }
+    return total > 0 ? loss / total : 0;
+}
+
+double loss_cross_entropy_soft(size_t rows, int classes, const float *logits, const float *targets,
+                               const float *weights, float scale, float *dlogits) {
+    double total = total_weight(rows, weights), loss = 0;
+    for (size_t row = 0; row < rows; row++, logits += classes, targets += classes, dlogits += classes) {
+        double weight = weight_of(weights, row), mass = 0;
+        memset(dlogits, 0, (size_t)classes * sizeof(float));
+        if (weight == 0)
+            continue;
+        double normal = log_sum(classes, logits, 1);
+        for (int i = 0; i < classes; i++) {
+            mass += (double)targets[i];
+            loss -= targets[i] != 0 ? weight * (double)targets[i] * ((double)logits[i] - normal) : 0;
+        }
+        for (int i = 0; i < classes; i++)
+            dlogits[i] = (float)((double)scale * weight / total *
+                                 (mass * exp((double)logits[i] - normal) - (double)targets[i]));
+    }
+    return total > 0 ? loss / total : 0;
+}
+
+double loss_distillation(size_t rows, int classes, const float *logits, const float *teacher,
+                         const float *weights, float temperature, float scale, float *dlogits) {
+    double total = total_weight(rows, weights), t = (double)temperature, loss = 0;
+    for (size_t row = 0; row < rows; row++, logits += classes, teacher += classes, dlogits += classes) {
+        double weight = weight_of(weights, row);
+        memset(dlogits, 0, (size_t)classes * sizeof(float));
+        if (weight == 0)
+            continue;
+        double normal = log_sum(classes, logits, t), of_teacher = log_sum(classes, teacher, t);
+        for (int i = 0; i < classes; i++) {
+            double log_p = (double)logits[i] / t - normal, log_q = (double)teacher[i] / t - of_teacher,
+                   q = exp(log_q);
+            loss += q > 0 ? weight * t * t * q * (log_q - log_p) : 0;
+            dlogits[i] = (float)((double)scale * weight / total * t * (exp(log_p) - q));
+        }
+    }
+    return total > 0 ? loss / total : 0;
+}
+
+/* The losses of one number against one: value and slope. */
+struct point_loss {
+    double loss, slope;
+};
+
+static struct point_loss squared(double y, double target, double unused) {
+    (void)unused;
+    return (struct point_loss){(y - target) * (y - target), 2 * (y - target)};
+}
+
+static struct point_loss huber(double y, double target, double delta) {
+    double error = y - target;
+    if (fabs(error) <= delta)
+        return (struct point_loss){error * error / 2, error};
+    return (struct point_loss){delta * (fabs(error) - delta / 2), error > 0 ? delta : -delta};
+}
+
+static struct point_loss binary(double x, double target, double unused) {
+    (void)unused;
+    double loss = fmax(x, 0) - x * target + log1p(exp(-fabs(x)));
+    return (struct point_loss){loss, 1 / (1 + exp(-x)) - target};
+}
+
+static double mean_of(struct point_loss (*each)(double, double, double), size_t rows, int columns,
+                      const float *y, const float *targets, const float *weights, double parameter,
+                      float scale, float *dy) {
+    double total = total_weight(rows, weights) * columns, loss = 0;
+    for (size_t row = 0; row < rows; row++) {
+        double weight = weight_of(weights, row);
+        for (size_t at = row * (size_t)columns; at < (row + 1) * (size_t)columns; at++) {
+            struct point_loss p = {0, 0};
+            if (weight != 0)
+                p = each((double)y[at], (double)targets[at], parameter);
+            loss += weight * p.loss;
+            dy[at] = weight != 0 ? (float)((double)scale * weight / total * p.slope) : 0;
+        }
+    }
+    return total > 0 ? loss / total : 0;
+}
+
+double loss_squared_error(size_t rows, int columns, const float *y, const float *targets,
+                          const float *weights, float scale, float *dy) {
+    return mean_of(squared, rows, columns, y, targets, weights, 0, scale, dy);
+}
+
+double loss_huber(size_t rows, int columns, const float *y, const float *targets, const float *weights,
+                  float delta, float scale, float *dy) {
+    return mean_of(huber, rows, columns, y, targets, weights, (double)delta, scale, dy);
+}
+
+double loss_binary(size_t rows, int columns, const float *logits, const float *targets, const float *weights,
+                   float scale, float *dlogits) {
+    return mean_of(binary, rows, columns, logits, targets, weights, 0, scale, dlogits);
+}
+
+double loss_dice(size_t samples, size_t size, const float *logits, const float *targets, float scale,
+                 float *dlogits) {
+    double loss = 0;
+    for (size_t n = 0; n < samples; n++, logits += size, targets += size, dlogits += size) {
+        double both = 0, either = 0;
+        for (size_t i = 0; i < size; i++) {
+            double p = 1 / (1 + exp(-(double)logits[i]));
+            both += p * (double)targets[i];
+            either += p + (double)targets[i];
+        }
+        double dice = (2 * both + 1) / (either + 1);
+        loss += 1 - dice;
+        for (size_t i = 0; i < size; i++) {
+            double p = 1 / (1 + exp(-(double)logits[i]));
+            double slope = -(2 * (double)targets[i] - dice) / (either + 1);
+            dlogits[i] = (float)((double)scale / (double)samples * slope * p * (1 - p));
+        }
+    }
+    return samples ? loss / (double)samples : 0;
+}

@@ -1,0 +1,50 @@
+/* zoo.h - the families of networks: from an architecture's description to a graph.
+ *
+ * A description is JSON, kept in the metadata of every checkpoint, enough to build the network again:
+ *
+ *     {"version": 1,
+ *      "input": {"height": 9, "width": 9, "channels": 18, "tokens": 0, "vocabulary": 0},
+ *      "trunk": {"family": "resnet", "stages": "96x6"},
+ *      "heads": [{"kind": "policy"}, {"kind": "value"}]}
+ *
+ * A trunk turns the input into features {height, width, channels}; heads turn features into outputs. They
+ * combine freely, so that each family can serve Go, DQN, classification and segmentation. The options of each
+ * are tables (proto/base/options.h), from which checks, defaults, help and docs/networks.md come.
+ *
+ * `stages` describe a trunk as its paper's table does: parts between "/" have half the resolution of the part
+ * before.
+ */
+#ifndef TENGEN_ZOO_ZOO_H
+#define TENGEN_ZOO_ZOO_H
+
+#include <jansson.h>
+#include "proto/base/options.h"
+#include "workers/nn/graph.h"
+
+struct trunk_family {
+    const char *name, *paper, *summary;
+    const struct option_spec *options;
+    /* Adds the trunk; x is {height, width, channels}. `training` adds what only training uses (auxiliary
+     * classifiers, as outputs "aux1", ... with `classes` logits, when classes > 0). */
+    tensor (*build)(struct graph *graph, tensor x, const json_t *options, bool training, int classes);
+};
+
+struct head_kind {
+    const char *name, *summary;
+    const struct option_spec *options;
+    /* Adds the head and its output. x are the features, `input` the shape of the network's input. */
+    void (*build)(struct graph *graph, tensor x, const json_t *options, struct shape input);
+};
+
+extern const struct trunk_family trunk_vgg, trunk_googlenet, trunk_resnet, trunk_densenet, trunk_transformer,
+    trunk_alphago, trunk_dqn;
+const struct trunk_family *const *zoo_families(void); /* NULL-terminated */
+const struct head_kind *const *zoo_heads(void);
+
+/* Checks a description and fills in every default: the form that is stored. Problems start with
+ * "architecture.". */
+int zoo_check(const json_t *architecture, json_t **checked, struct problem *problem);
+/* Builds the finished graph of a checked description. */
+int zoo_build(const json_t *checked, bool training, struct graph **out, struct problem *problem);
+
+#endif
