@@ -10,6 +10,9 @@ static const struct bench {
 } benches[] = {
     {"playouts", "uniformly random games from the empty board", bench_playouts},
     {"search-uct", "simulations of the tree search from the empty board", bench_search_uct},
+    {"infer", "evaluations of a residual network with policy and value heads", bench_infer},
+    {"train", "training steps of the same network", bench_train},
+    {"dqn-step", "updates of DQN on MinAtar's network", bench_dqn_step},
 };
 
 int command_bench(int argc, char **argv) {

@@ -19,6 +19,9 @@ int command_bench(int argc, char **argv);
 int command_kinds(int argc, char **argv);
 
 int bench_search_uct(int argc, char **argv);
+int bench_infer(int argc, char **argv);
+int bench_train(int argc, char **argv);
+int bench_dqn_step(int argc, char **argv);
 
 /* Parses flags; on failure says why on stderr, prefixed by the command's name. 0 or RUN_USAGE. --help is
  * among the flags of every command: it prints `usage` and the table, and *options is NULL. */
