@@ -170,11 +170,16 @@ def a_drain_finishes_the_game(t):
 
 
 def a_drain_finishes_the_pair(t):
-    runner = Runner(t, task("match", 1000, {"games": 1000, "games_per_task": 1000, "a": uct(100), "b": uct(100)}))
-    runner.wait_for("chunk")
+    folder = t.folder("marker")
+    waiter = engine(t, "waiter", f"touch {folder}/here; until [ -e {folder}/go ]; do sleep 0.02; done; answer=pass")
+    config = {"games": 1000, "games_per_task": 1000, "a": uct(), "b": {"type": "engine", "engine": "waiter"}}
+    runner = Runner(t, task("match", 1000, config, engines={"waiter": str(waiter)}))
+    harness.wait_for((folder / "here").exists, 30, "the first game")
     runner.send({"type": "stop", "mode": "drain"})
+    (folder / "go").touch()
     t.equal(runner.wait(), 0, "exit code")
-    t.equal(len(chunks(runner.frames())) % 2, 0, "games left over from pairs")
+    t.equal(len(chunks(runner.frames())), 2, "games")
+    t.equal(runner.frames()[-1][0], {"type": "done", "units": 2}, "the last frame")
 
 
 def a_stop_ends_at_once(t):

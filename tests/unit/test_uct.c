@@ -313,6 +313,85 @@ static void test_reuses_the_tree_of_the_game_that_went_on(void **state) {
     uct_destroy(uct);
 }
 
+/* A move that was played at once was also played later on, and no move was played more often than there were
+ * simulations. */
+static void test_amaf_counts(void **state) {
+    struct uct_options o = options(2000, 4);
+    o.early_stop = false;
+    struct uct *uct = uct_create(&o);
+    const struct go_rules rules = {.size = 7, .komi2 = 15, .ko = KO_POSITIONAL};
+    struct game *game = game_create(&rules);
+    search(uct, game);
+    struct tree *tree = uct_tree(uct);
+    for (uint32_t at = TREE_ROOT; at < tree_used(tree); at++) {
+        const struct node *node = tree_node(tree, at);
+        for (uint32_t i = 0; i < node->child_count; i++) {
+            const struct node *child = tree_node(tree, node->first_child + i);
+            assert_true(child->amaf_visits <= node->visits);
+            if (child->move == PASS)
+                assert_int_equal(child->amaf_visits, 0);
+            else
+                assert_true(child->amaf_visits >= child->visits);
+        }
+    }
+    game_destroy(game);
+    uct_destroy(uct);
+}
+
+static const struct node *child_at(const struct board *board, const struct node *children, int count,
+                                   const char *vertex) {
+    go_move move;
+    assert_int_equal(vertex_parse(board, vertex, &move), 0);
+    for (int i = 0; i < count; i++)
+        if (children[i].move == move)
+            return &children[i];
+    fail_msg("%s is no child", vertex);
+    return NULL;
+}
+
+/* Black to move: B7 takes three stones; E3 saves the stone at E4; A1 puts itself into atari. */
+static void test_priors(void **state) {
+    static const char text[] = "O . X . . . .\n"
+                               "O O X . . . .\n"
+                               "X X . . O . .\n"
+                               ". . . O X O .\n"
+                               ". . . . . . .\n"
+                               "O . . . . . .\n"
+                               ". . . . . . .\n";
+    struct board board;
+    struct node children[BOARD_POINTS_MAX + 1] = {0};
+    int count = 0;
+    pattern3_setup();
+    assert_int_equal(diagram_read(&board, text, BLACK, false, NULL), 0);
+    for (int i = 0; i < board.empty_count; i++)
+        children[count++].move = board.empties[i];
+    children[count++].move = PASS;
+    const struct prior_weights weights = prior_weights_default();
+    priors_set(&weights, &board, children, count);
+    for (int i = 0; i < count; i++)
+        assert_true(children[i].prior_visits >= weights.even && children[i].prior_value >= 0 &&
+                    children[i].prior_value <= 1);
+    assert_true(child_at(&board, children, count, "B7")->prior_value > 0.7f);
+    assert_true(child_at(&board, children, count, "E3")->prior_value > 0.5f);
+    assert_true(child_at(&board, children, count, "A1")->prior_value < 0.5f);
+    assert_true(child_at(&board, children, count, "pass")->prior_value < 0.5f);
+    const float quiet = child_at(&board, children, count, "G1")->prior_value;
+    assert_true(quiet < child_at(&board, children, count, "E3")->prior_value);
+    struct prior_weights careless = weights;
+    const float saved = child_at(&board, children, count, "E3")->prior_value;
+    careless.save = 0;
+    priors_set(&careless, &board, children, count);
+    assert_true(child_at(&board, children, count, "E3")->prior_value < saved);
+    /* With White's last move at E5, its neighbourhood is worth more than before. */
+    go_move last;
+    assert_int_equal(vertex_parse(&board, "E5", &last), 0);
+    const float before = child_at(&board, children, count, "E6")->prior_value;
+    board.last_move[0] = last;
+    priors_set(&weights, &board, children, count);
+    assert_true(child_at(&board, children, count, "E6")->prior_value > before);
+    assert_true(child_at(&board, children, count, "G1")->prior_value == quiet);
+}
+
 static bool stop_at_second_look(void *context) {
     return ++*(int *)context == 2;
 }
@@ -428,9 +507,10 @@ static void test_answers_to_atari(void **state) {
                    ". . . . . .\n",
                    "E3", &board);
     assert_int_equal(list.count, 0);
-    /* Running along the edge leads to one liberty only: no answer. The stone that was played may be taken. */
-    list = answers("O X . O\n"
-                   ". . O .\n"
+    /* Running along the edge to C4 leads to one liberty only: no answer. The stone that was played may be
+     * taken. */
+    list = answers("O X . .\n"
+                   ". O O .\n"
                    ". . . .\n"
                    ". . . .\n",
                    "A4", &board);
@@ -465,6 +545,8 @@ int main(void) {
         cmocka_unit_test(test_a_full_pool_goes_on),
         cmocka_unit_test(test_same_seed_same_game),
         cmocka_unit_test(test_reuses_the_tree_of_the_game_that_went_on),
+        cmocka_unit_test(test_amaf_counts),
+        cmocka_unit_test(test_priors),
         cmocka_unit_test(test_stops_when_told),
         cmocka_unit_test(test_early_stop_keeps_the_move),
         cmocka_unit_test(test_patterns),
