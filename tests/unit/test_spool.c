@@ -1,7 +1,7 @@
 /* The spool: dying at every step, torn files, files that are not ours.
  *
- * fsync, renameat and unlinkat are defined here, in front of the C library's, so that a child can be made to
- * die before or after any one of them. */
+ * write, fsync, renameat and unlinkat are defined here, in front of the C library's, so that a child can be
+ * made to die before or after any one of them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,6 +44,15 @@ int fsync(int fd) {
     note(fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) ? 'F' : 'f');
     maybe_die();
     return result;
+}
+
+/* Death in the midst of writing leaves half of the bytes. */
+ssize_t write(int fd, const void *data, size_t size) {
+    maybe_die();
+    if (calls_left == 0)
+        (void)syscall(SYS_write, fd, data, size / 2);
+    maybe_die();
+    return (ssize_t)syscall(SYS_write, fd, data, size);
 }
 
 int renameat(int from, const char *old, int to, const char *new) {

@@ -27,7 +27,8 @@ enum {
     EMPTY_PAUSE_MS = 1000, /* after an empty answer that came at once */
     REFUSED_PAUSE_MS = 60000,
     DRAIN_LOOK_MS = 500,
-    BACKLOG_PER_RUNNER = 4, /* ended attempts that still wait for delivery */
+    BACKLOG_PER_RUNNER =
+        3, /* ended attempts that still wait for delivery; the coordinator takes 1,024 `holding` */
     BEAT_S = 10
 };
 

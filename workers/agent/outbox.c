@@ -63,7 +63,8 @@ static void append(struct outbox *outbox, json_t *list, json_t *item) {
 void outbox_metric(struct outbox *outbox, const json_t *frame) {
     const json_t *name = json_object_get(frame, "name"), *step = json_object_get(frame, "step");
     const json_t *value = json_object_get(frame, "value");
-    bool sound = json_is_string(name) && json_is_integer(step) && json_is_number(value);
+    bool sound = json_is_string(name) && json_string_length(name) <= OUTBOX_NAME_MAX &&
+                 json_is_integer(step) && json_integer_value(step) >= 0 && json_is_number(value);
     json_t *item = sound ? json_pack("{s:s, s:I, s:f}", "name", json_string_value(name), "step",
                                      json_integer_value(step), "value", json_number_value(value))
                          : NULL;

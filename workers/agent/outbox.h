@@ -18,7 +18,7 @@
 
 struct outbox;
 
-enum { OUTBOX_BATCH = 1000, OUTBOX_KEEP = 10000, OUTBOX_LIVE_MAX_BYTES = 256 << 10 };
+enum { OUTBOX_BATCH = 1000, OUTBOX_KEEP = 10000, OUTBOX_NAME_MAX = 100, OUTBOX_LIVE_MAX_BYTES = 256 << 10 };
 
 struct outbox *outbox_create(void); /* NULL when out of memory */
 void outbox_destroy(struct outbox *outbox);

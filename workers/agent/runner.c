@@ -108,8 +108,6 @@ static void flush_line(struct runner *runner);
 static void maybe_finish(struct runner *runner) {
     if (runner->closing || !runner->reaped || !runner->err_ended || !runner->out_ended)
         return;
-    if (runner->paused && !runner->ignoring)
-        return; /* frames may wait behind the one being stored */
     flush_line(runner);
     close_all(runner);
     runner->events.on_gone(runner->context, runner->problem.error ? &runner->problem : NULL);
