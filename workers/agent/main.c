@@ -131,14 +131,33 @@ static int read_token(const char *path, char token[TOKEN_MAX], struct problem *p
     return 0;
 }
 
-static int default_runner(char *out, size_t size, struct problem *problem) {
-    char self[PATH_MAX];
+static bool is_beside(const char *program, char *out, size_t size) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", program);
+    snprintf(out, size, "%s/tengen-run", dirname(path));
+    return access(out, X_OK) == 0;
+}
+
+/* Beside the name that we were started by (which may be a link), beside the file that it leads to, or in the
+ * PATH. */
+static int default_runner(const char *started_as, char *out, size_t size, struct problem *problem) {
+    char self[PATH_MAX], places[8192];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0)
-        return problem_set(problem, TG_EIO, "runner", "cannot find tengen-run; name it with --runner");
-    self[n] = 0;
-    snprintf(out, size, "%s/tengen-run", dirname(self));
-    return 0;
+    self[n > 0 ? n : 0] = 0;
+    if (strchr(started_as, '/') && is_beside(started_as, out, size))
+        return 0;
+    if (self[0] && is_beside(self, out, size))
+        return 0;
+    snprintf(places, sizeof places, "%s", getenv("PATH") ? getenv("PATH") : "");
+    char *rest = NULL;
+    for (char *place = strtok_r(places, ":", &rest); place; place = strtok_r(NULL, ":", &rest)) {
+        snprintf(out, size, "%s/tengen-run", place);
+        if (access(out, X_OK) == 0)
+            return 0;
+    }
+    return problem_set(
+        problem, TG_ENOT_FOUND, "runner",
+        "the program tengen-run is neither beside this one nor in the PATH; name it with --runner");
 }
 
 static int make_parents(char *path) {
@@ -216,7 +235,7 @@ static int run(const struct agent_config *config, struct problem *problem) {
     return error;
 }
 
-static int start(const json_t *options, struct problem *problem) {
+static int start(const char *started_as, const json_t *options, struct problem *problem) {
     char token[TOKEN_MAX], runner[PATH_MAX + 16], data[4096], host[256] = "worker";
     const char *given_runner = option_string(options, "runner"), *given_data = option_string(options, "data");
     const char *name = option_string(options, "name"), *ca_file = option_string(options, "ca_file");
@@ -225,7 +244,7 @@ static int start(const json_t *options, struct problem *problem) {
     snprintf(data, sizeof data, "%s", given_data);
     int error = read_token(option_string(options, "token_file"), token, problem);
     if (!error && !given_runner[0])
-        error = default_runner(runner, sizeof runner, problem);
+        error = default_runner(started_as, runner, sizeof runner, problem);
     if (!error && !given_data[0])
         error = default_data(data, sizeof data, problem);
     json_t *engines = machine_known_engines();
@@ -276,7 +295,7 @@ int main(int argc, char **argv) {
         status = print_help();
     } else if (option_bool(options, "version")) {
         printf("tengen-worker %s\n", TENGEN_VERSION);
-    } else if (start(options, &problem) != 0) {
+    } else if (start(argv[0], options, &problem) != 0) {
         fprintf(stderr, "tengen-worker: %s: %s\n", problem.field, problem.detail);
         status = EXIT_FAILURE;
     }
