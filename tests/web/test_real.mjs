@@ -160,6 +160,8 @@ async function administering(page, real) {
     await card.locator(".state-draining, .state-drained, .state-offline").first().waitFor();
     await card.getByRole("button", { name: "Enable" }).waitFor();
     await screenshot(page, "real-workers");
+    await until(() => real.workers[0].code !== null, "the agent's end", LONG_MS);
+    equal(real.workers[0].code, 0, "its exit code");
   });
   await test("real: the first token signs this page in, another is made and revoked", async () => {
     await page.goto(`${real.url}/#/tokens`);
@@ -205,6 +207,7 @@ export async function realTests(browser, serverBin, workerBin) {
     await finishing(page, real);
     await looks(browser, real);
     await administering(page, real);
+    await test("real: the coordinator has run to the end", () => real.server.alive());
     await test("real: no script error, nothing refused by the CSP, no other host", () =>
       same(page.faults, [], "faults"));
   } catch (error) {

@@ -65,8 +65,9 @@ function rangeFor(low, high, unit) {
   return [low - margin, high + margin];
 }
 
-/** `data` is [[x...], [y...]], x in seconds since 1970 when `time`. */
-export function Chart({ title, data, time = false, unit = "", stepName = "step" }) {
+/** `data` is [[x...], [y...]], x in seconds since 1970 when `time`. `headline`: what stands beside the title instead of the
+ * latest value. */
+export function Chart({ title, data, time = false, unit = "", stepName = "step", headline = null }) {
   const place = useRef(null);
   const readout = useRef(null);
   const plot = useRef(null);
@@ -113,7 +114,7 @@ export function Chart({ title, data, time = false, unit = "", stepName = "step" 
         <span class="chart-title">{title}</span>
         <span class="chart-readout num" ref={readout} aria-hidden="true" />
         <b class="num">
-          {number(latest)} {unit && <span class="muted">{unit}</span>}
+          {headline ?? number(latest)} {unit && !headline && <span class="muted">{unit}</span>}
         </b>
       </figcaption>
       <div class="chart-place" ref={place} role="img" aria-label={spoken} />

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { getAll, getLines } from "../lib/api.js";
-import { words } from "../lib/format.js";
+import { meanRate, words } from "../lib/format.js";
 import { addPoint, pointsFromTasks, rateSeries } from "../lib/throughput.js";
 import { useResource } from "../lib/resource.js";
 import { Card } from "./Page.jsx";
@@ -56,7 +56,10 @@ function Throughput({ job }) {
   const series = useMemo(() => rateSeries(points || []), [points]);
   const perMinute = series[1].length > 0 && Math.max(...series[1]) < 1;
   const data = useMemo(() => (perMinute ? [series[0], series[1].map((x) => x * 60)] : series), [series, perMinute]);
-  return <Chart title="Throughput" unit={`${job.unit}/${perMinute ? "min" : "s"}`} data={data} time />;
+  const headline = job.state === "running" ? null : `${meanRate(job)} on average`;
+  return (
+    <Chart title="Throughput" unit={`${job.unit}/${perMinute ? "min" : "s"}`} data={data} headline={headline} time />
+  );
 }
 
 function MetricChart({ name, points }) {

@@ -19,10 +19,10 @@ export function pointsFromTasks(job, tasks) {
   return points;
 }
 
-/** Appends what a job's event says; the curve never falls. */
+/** Appends what a job's event says. Events in which nothing was finished say nothing about when the next will be. */
 export function addPoint(points, timeMs, done) {
   const last = points.at(-1);
-  if (last && (timeMs <= last[0] || done < last[1])) return points;
+  if (last && (timeMs <= last[0] || done <= last[1])) return points;
   return [...points, [timeMs, done]];
 }
 

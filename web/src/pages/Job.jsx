@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, post } from "../lib/api.js";
-import { duration, rate, words } from "../lib/format.js";
+import { duration, meanRate, rate, words } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
 import { maySubmit, session } from "../lib/session.js";
 import { useResource } from "../lib/resource.js";
@@ -67,11 +67,12 @@ function Actions({ job, act }) {
 function Summary({ job }) {
   const running = job.state === "running";
   const facts = [
-    ["Rate", running ? rate(job.rate_per_s, job.unit) : "–"],
+    running ? ["Rate", rate(job.rate_per_s, job.unit)] : ["Mean rate", meanRate(job)],
     ["Time left", running && job.eta_s !== null ? duration(job.eta_s) : "–"],
     ["Took", job.started_ms ? duration(((job.ended_ms || Date.now()) - job.started_ms) / 1000) : "–"],
     ["Tasks", `${job.tasks.done} done, ${job.tasks.leased} running, ${job.tasks.pending} waiting`],
   ];
+  if (job.ended_ms) facts.splice(1, 1);
   if (job.tasks.failed) facts.push(["Failed tasks", job.tasks.failed]);
   if (job.priority) facts.push(["Priority", job.priority]);
   if (job.after?.length)

@@ -1,6 +1,6 @@
 // Overview.jsx - what happens now, on one screen.
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { get, withQuery } from "../lib/api.js";
 import { bytes, count, duration, plural, rate } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
@@ -17,6 +17,7 @@ import { Ago } from "../components/Time.jsx";
 
 const ACTIVE = new Set(["queued", "running", "paused"]);
 const GAMES_SHOWN = 8;
+const STATS_MS = 3000; // at most this often
 
 async function load(signal) {
   const list = (path, query) => get(withQuery(path, query), signal).then((answer) => answer.items);
@@ -184,7 +185,8 @@ function WorkerList({ workers }) {
           <span class="clip strong">{worker.name}</span>
           <State state={worker.state} />
           <span class="sub num">
-            {plural(worker.runners, "runner")} · <Ago ms={worker.seen_ms} />
+            {plural(worker.runners, "runner")} ·{" "}
+            {worker.online ? plural(worker.leased, "task") + " in hand" : <Ago ms={worker.seen_ms} />}
           </span>
         </li>
       ))}
@@ -198,9 +200,31 @@ const More = ({ to, children }) => (
   </a>
 );
 
+/** No event tells the stores' sizes: they are asked for again when games have come in. */
+function useFreshStats(games, change) {
+  const latest = games?.[0]?.id;
+  const first = useRef(true);
+  const timer = useRef(0);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(() => {
+    if (latest === undefined) return;
+    if (first.current) {
+      first.current = false;
+      return;
+    }
+    if (timer.current) return;
+    timer.current = setTimeout(async () => {
+      timer.current = 0;
+      const stats = await get("/stats").catch(() => null);
+      if (stats) change((old) => old && { ...old, stats });
+    }, STATS_MS);
+  }, [latest]);
+}
+
 export function Overview() {
   const who = useStore(session);
-  const { data, error, reload } = useResource(load, [], { reduce });
+  const { data, error, reload, change } = useResource(load, [], { reduce });
+  useFreshStats(data?.games, change);
   return (
     <>
       <PageHead title="Overview">

@@ -78,7 +78,13 @@ function WorkerCard({ worker, mayAct, act }) {
         <span>{plural(worker.runners ?? 0, "runner")}</span>
         {worker.leased !== undefined && <span>{plural(worker.leased, "task")} in hand</span>}
         <span>
-          seen <Ago ms={worker.seen_ms} />
+          {worker.online ? (
+            "in contact"
+          ) : (
+            <>
+              last seen <Ago ms={worker.seen_ms} />
+            </>
+          )}
         </span>
       </p>
       <Capabilities names={worker.capabilities} />
