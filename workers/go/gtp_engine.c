@@ -70,16 +70,19 @@ static bool is_number(const char *word) {
     return word[0] && strspn(word, "0123456789") == strlen(word);
 }
 
-/* "=12 answer\n\n". A multi-line answer must hold no empty line; our handlers write none. */
-static int answer(struct buf *out, const char *id, const char *error, const struct buf *reply) {
-    size_t size = error ? strlen(error) : reply->size;
-    const char *text = error ? error : (const char *)reply->data;
+/* "=12 answer\n\n" or "?12 error\n\n". A multi-line answer must hold no empty line; our handlers write none.
+ */
+static int answer(struct buf *out, const char *id, bool success, const char *text, size_t size) {
     while (size > 0 && text[size - 1] == '\n')
         size--;
-    int failed = buf_printf(out, "%c%s%s", error ? '?' : '=', id, size ? " " : "");
+    int failed = buf_printf(out, "%c%s%s", success ? '=' : '?', id, size ? " " : "");
     if (!failed && size)
         failed = buf_append(out, text, size);
     return failed ? failed : buf_append_text(out, "\n\n");
+}
+
+static int answer_error(struct buf *out, const char *id, const char *error) {
+    return answer(out, id, false, error, strlen(error));
 }
 
 static const char *dispatch(struct gtp_engine *engine, const char *name, const struct gtp_words *words,
@@ -105,7 +108,8 @@ static int answer_words(struct gtp_engine *engine, struct gtp_words *words, stru
         memmove(words->word, words->word + 1, (size_t)--words->count * sizeof(words->word[0]));
         error = dispatch(engine, name, words, &reply);
     }
-    int failed = answer(out, id, error, &reply);
+    int failed =
+        error ? answer_error(out, id, error) : answer(out, id, true, (const char *)reply.data, reply.size);
     buf_free(&reply);
     return failed;
 }
@@ -114,10 +118,10 @@ int gtp_engine_line(struct gtp_engine *engine, const char *line, size_t length, 
     char text[GTP_LINE_MAX + 1];
     struct gtp_words words;
     if (length > GTP_LINE_MAX)
-        return answer(out, "", syntax_error, NULL);
+        return answer_error(out, "", syntax_error);
     clean(text, line, length);
     if (!split(text, &words))
-        return answer(out, "", syntax_error, NULL);
+        return answer_error(out, "", syntax_error);
     int error = words.count ? answer_words(engine, &words, out) : 0;
     *quit = engine->quit;
     return error;

@@ -349,7 +349,7 @@ static int compare_children(const void *a, const void *b) {
 }
 
 static void list_children(struct uct *uct, struct uct_choice *choice) {
-    const struct node *root = tree_node(uct->tree, TREE_ROOT), *sorted[BOARD_POINTS_MAX + 1];
+    const struct node *root = tree_node(uct->tree, TREE_ROOT), *sorted[BOARD_POINTS_MAX + 1] = {NULL};
     int count = 0;
     for (int i = 0; i < root->child_count; i++) {
         const struct node *child = tree_node(uct->tree, root->first_child + (uint32_t)i);
