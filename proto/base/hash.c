@@ -27,8 +27,12 @@ static uint32_t crc_update_table(uint32_t crc, const uint8_t *data, size_t size)
 __attribute__((target("sse4.2"))) static uint32_t crc_update_sse42(uint32_t crc, const uint8_t *data,
                                                                    size_t size) {
     uint64_t wide = crc;
-    for (; size >= 8; data += 8, size -= 8)
-        wide = __builtin_ia32_crc32di(wide, read_u64(data));
+    for (; size >= 8; data += 8, size -= 8) {
+        uint64_t word; /* in this processor's order, which is the right one; a call of read_u64 costs more
+                          than the rest */
+        memcpy(&word, data, sizeof word);
+        wide = __builtin_ia32_crc32di(wide, word);
+    }
     uint32_t narrow = (uint32_t)wide;
     for (; size; data++, size--)
         narrow = __builtin_ia32_crc32qi(narrow, *data);
