@@ -141,7 +141,7 @@ static const char *text_of(const json_t *object, const char *name) {
 static int insert_game(struct store_tx *tx, int64_t chunk, int64_t job, int64_t task, const json_t *game,
                        int64_t now_ms) {
     return db_run(tx,
-                  "INSERT INTO games (chunk, job, task, created_ms, board, komi, rules, black, white, "
+                  "INSERT INTO games (id, job, task, created_ms, board, komi, rules, black, white, "
                   "result, moves, reason,"
                   " note, sgf) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   "iiiiidttttittt", chunk, job, task, now_ms,
@@ -169,7 +169,7 @@ static int describe_stored(struct store_tx *tx, int64_t task, struct chunk_store
     if (!error)
         error = db_int(tx, &out->job_units_done, "SELECT units_done FROM jobs WHERE id = ?", "i", out->job);
     if (!error && out->existed) {
-        error = db_int(tx, &out->game, "SELECT id FROM games WHERE chunk = ?", "i", out->cursor);
+        error = db_int(tx, &out->game, "SELECT id FROM games WHERE id = ?", "i", out->cursor);
         error = error == TG_ENOT_FOUND ? 0 : error;
     }
     return error;
@@ -184,7 +184,7 @@ static int store_new(struct store_tx *tx, const struct task_holder *holder, int6
     out->cursor = db_inserted(tx);
     if (json_is_object(game)) {
         error = insert_game(tx, out->cursor, out->job, holder->task, game, now_ms);
-        out->game = db_inserted(tx);
+        out->game = out->cursor;
     }
     if (!error)
         error = add_totals(tx, out->job, json_object_get(chunk->header, "counters"));

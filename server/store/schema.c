@@ -49,14 +49,15 @@ static const char *const schema_1[] = {
     "CREATE INDEX tasks_by_job ON tasks (job, state);"
     "CREATE INDEX tasks_leased ON tasks (worker) WHERE state = 1;",
 
-    /* AUTOINCREMENT: a cursor is never used again. */
-    "CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs,"
+    /* Rows of chunks are never deleted, so an id, which is a cursor, is never used again. */
+    "CREATE TABLE chunks (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs,"
     "  task INTEGER NOT NULL REFERENCES tasks, attempt INTEGER NOT NULL, seq INTEGER NOT NULL, units INTEGER NOT NULL,"
     "  size INTEGER NOT NULL, created_ms INTEGER NOT NULL, digest BLOB NOT NULL, counters TEXT NOT NULL, data BLOB);"
     "CREATE UNIQUE INDEX chunks_by_number ON chunks (task, attempt, seq);"
     "CREATE INDEX chunks_by_job ON chunks (job);",
 
-    "CREATE TABLE games (id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL UNIQUE REFERENCES chunks,"
+    /* A game has the id of its chunk. */
+    "CREATE TABLE games (id INTEGER PRIMARY KEY REFERENCES chunks,"
     "  job INTEGER NOT NULL REFERENCES jobs, task INTEGER NOT NULL, created_ms INTEGER NOT NULL, board INTEGER NOT NULL,"
     "  komi REAL NOT NULL, rules TEXT NOT NULL, black TEXT NOT NULL, white TEXT NOT NULL, result TEXT NOT NULL,"
     "  moves INTEGER NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL, sgf TEXT NOT NULL);"

@@ -83,12 +83,12 @@ int db_open(struct store_tx *db, const char *path, bool writable, bool create, s
     sqlite3_extended_result_codes(db->sqlite, 1);
     sqlite3_busy_timeout(db->sqlite, 10000);
     if (db_script(db, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-                      "PRAGMA cache_size = -2048; PRAGMA mmap_size = 0") != 0)
+                      "PRAGMA mmap_size = 0") != 0)
         goto fail;
     if (db_script(db, writable ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                 "PRAGMA wal_autocheckpoint = " WAL_PAGES
+                                 "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = " WAL_PAGES
                                  "; PRAGMA journal_size_limit = 67108864"
-                               : "PRAGMA query_only = ON") != 0)
+                               : "PRAGMA cache_size = -2048; PRAGMA query_only = ON") != 0)
         goto fail;
     return 0;
 fail:;

@@ -228,6 +228,7 @@ static void run_group(struct store *store, struct request *first) {
 static void *writer_main(void *arg) {
     struct store *store = arg;
     struct request *request;
+    pthread_setname_np(pthread_self(), "store-writer");
     while ((request = queue_wait(store, &store->writes)) != NULL)
         run_group(store, request);
     return NULL;
@@ -259,6 +260,7 @@ static void *reader_main(void *arg) {
     struct reader_start start = *(struct reader_start *)arg;
     free(arg);
     struct request *request;
+    pthread_setname_np(pthread_self(), "store-reader");
     while ((request = queue_wait(start.store, &start.store->reads)) != NULL)
         run_read(start.store, start.db, request);
     return NULL;

@@ -102,7 +102,7 @@ static void bare_open(struct bare *bare, const char *folder) {
         bench_die(path, TG_EIO, NULL);
     /* The settings of the store: see server/store/sqlite.c. */
     bare_run(bare, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4096; "
-                   "PRAGMA cache_size = -2048");
+                   "PRAGMA cache_size = -8192");
     bare_run(bare, "CREATE TABLE chunks (id INTEGER PRIMARY KEY, data BLOB)");
     if (sqlite3_prepare_v2(bare->db, "INSERT INTO chunks (data) VALUES (?)", -1, &bare->insert, NULL) !=
         SQLITE_OK)
