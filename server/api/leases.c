@@ -303,7 +303,7 @@ static void confirm_all(struct lease_call *call) {
         confirm(call, &call->holding[i]);
         tasks[i] = call->holding[i].holder.task;
     }
-    sched_worker_holds(call->call.api->sched, call->worker, tasks, (size_t)call->holding_count, api_now());
+    sched_worker_holds(call->call.api->sched, call->worker, tasks, (size_t)call->holding_count);
     api_changed(call->call.api);
 }
 

@@ -127,7 +127,7 @@ void task_destroy(struct sched *sched, struct task *task); /* leaves its place f
 void task_leave(struct sched *sched,
                 struct task *task); /* its place; the job's key changes: unqueue before */
 void task_enter_lease(struct sched *sched, struct task *task, struct worker *worker, int64_t due);
-void task_enter_returned(struct sched *sched, struct task *task, bool may_come_back);
+void task_enter_returned(struct task *task, bool may_come_back);
 void task_enter_backoff(struct sched *sched, struct task *task, int64_t due);
 int64_t task_units(const struct job *job, int64_t index);
 

@@ -38,7 +38,8 @@ static void worker_free(struct worker *worker) {
 void sched_destroy(struct sched *sched) {
     if (sched == NULL)
         return;
-    for (size_t i; (i = map_next(&sched->jobs, 0)) != 0;) {
+    /* A removal may move another job into the slot: look at it again, but never from the start. */
+    for (size_t i, at = 0; (i = map_next(&sched->jobs, at)) != 0; at = i - 1) {
         struct job *job = sched->jobs.slots[i - 1].value;
         job_unqueue(sched, job);
         job_free(sched, job);
@@ -329,7 +330,7 @@ static void give_back(struct sched *sched, struct task *task, bool may_come_back
     struct job *job = task->job;
     job_unqueue(sched, job);
     task_leave(sched, task);
-    task_enter_returned(sched, task, may_come_back);
+    task_enter_returned(task, may_come_back);
     job_requeue(sched, job, true);
 }
 
@@ -381,7 +382,7 @@ static bool listed(const int64_t *tasks, size_t count, int64_t task) {
     return false;
 }
 
-void sched_worker_holds(struct sched *sched, int64_t id, const int64_t *tasks, size_t count, int64_t now) {
+void sched_worker_holds(struct sched *sched, int64_t id, const int64_t *tasks, size_t count) {
     struct worker *worker = map_get(&sched->workers, id);
     if (worker == NULL)
         return;
@@ -409,7 +410,7 @@ int sched_task_restore(struct sched *sched, const struct sched_task *spec, int64
     if (spec->leased && worker != NULL)
         task_enter_lease(sched, task, worker, now + sched->options.lease_ms);
     else
-        task_enter_returned(sched, task, worker != NULL);
+        task_enter_returned(task, worker != NULL);
     job_requeue(sched, job, true);
     return 0;
 }

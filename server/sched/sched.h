@@ -151,7 +151,7 @@ enum sched_held {
 enum sched_held sched_beat(struct sched *sched, int64_t task, int attempt, int64_t worker, int64_t now);
 /* The worker (re)registered or asked for work and holds exactly these: its other leases lapse at once, as
  * forgotten. Tasks in the list are not touched: call sched_beat for each first. */
-void sched_worker_holds(struct sched *sched, int64_t worker, const int64_t *tasks, size_t count, int64_t now);
+void sched_worker_holds(struct sched *sched, int64_t worker, const int64_t *tasks, size_t count);
 
 /* ---- what the store has confirmed ---- */
 

@@ -85,7 +85,7 @@ void task_enter_lease(struct sched *sched, struct task *task, struct worker *wor
     job->leased_units += task_units(job, task->index) - task->units_done;
 }
 
-void task_enter_returned(struct sched *sched, struct task *task, bool may_come_back) {
+void task_enter_returned(struct task *task, bool may_come_back) {
     struct task_list *list = &task->job->returned;
     struct task *after = list->last;
     task->place = may_come_back ? PLACE_LAPSED : PLACE_RETURNED;

@@ -188,7 +188,7 @@ static void what_a_worker_does_not_hold_lapses_at_once(void **state) {
     add(sched, job_spec(1, 3));
     for (int i = 0; i < 3; i++)
         lease(sched, 1, 0);
-    sched_worker_holds(sched, 1, (int64_t[]){1001}, 1, 5);
+    sched_worker_holds(sched, 1, (int64_t[]){1001}, 1);
     struct sched_event event;
     assert_true(sched_next_event(sched, &event));
     assert_int_equal(event.task, 1000);
@@ -433,7 +433,7 @@ static void model_add_job(struct model *model) {
 
 static void model_lease(struct model *model, int64_t id) {
     struct model_worker *worker = &model->workers[id];
-    sched_worker_holds(model->sched, id, NULL, 0, model->now);
+    sched_worker_holds(model->sched, id, NULL, 0);
     take_events(model);
     struct sched_decision decision = sched_decide(model->sched, id, false);
     if (!decision.found)
