@@ -26,7 +26,7 @@ function optionsFor({ width, time, name, unit, stepName }) {
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 24, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time }, y: { range: (_, low, high) => rangeFor(low, high, unit) } },

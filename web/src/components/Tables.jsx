@@ -73,7 +73,7 @@ function GameRow({ game, showJob }) {
       </td>
       <td>
         <span class="num nowrap result" title={resultText(game.result)}>
-          {game.result}
+          {game.result === "0" ? "Draw" : game.result}
         </span>
         {game.note && <span class="sub">{game.note}</span>}
       </td>

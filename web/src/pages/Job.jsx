@@ -64,13 +64,23 @@ function Actions({ job, act }) {
   );
 }
 
+function tasksText({ tasks, ended_ms: ended }) {
+  if (!ended) return `${tasks.done} done, ${tasks.leased} running, ${tasks.pending} waiting`;
+  return tasks.pending ? `${tasks.done} done, ${tasks.pending} never begun` : `${tasks.done} done`;
+}
+
+/** A match whose sequential test has decided ends before all its games are played. */
+function endedEarly(job) {
+  return job.state === "succeeded" && job.score?.sprt && job.units.done < job.units.total;
+}
+
 function Summary({ job }) {
   const running = job.state === "running";
   const facts = [
     running ? ["Rate", rate(job.rate_per_s, job.unit)] : ["Mean rate", meanRate(job)],
     ["Time left", running && job.eta_s !== null ? duration(job.eta_s) : "–"],
     ["Took", job.started_ms ? duration(((job.ended_ms || Date.now()) - job.started_ms) / 1000) : "–"],
-    ["Tasks", `${job.tasks.done} done, ${job.tasks.leased} running, ${job.tasks.pending} waiting`],
+    ["Tasks", tasksText(job)],
   ];
   if (job.ended_ms) facts.splice(1, 1);
   if (job.tasks.failed) facts.push(["Failed tasks", job.tasks.failed]);
@@ -99,6 +109,7 @@ function Summary({ job }) {
           {job.reason}
         </p>
       )}
+      {endedEarly(job) && <p class="early">The sequential test has decided: the other games were not needed.</p>}
       {job.error && (
         <div class="notice notice-bad">
           <span>
