@@ -83,7 +83,11 @@ function Tiles({ stats, jobs, workers }) {
   const runners = online.reduce((sum, worker) => sum + (worker.runners || 0), 0);
   return (
     <dl class="tiles">
-      <Tile label="Throughput" value={rates[0] || (running ? "Measuring" : "Idle")} sub={rates[1] || plural(running, "job runs", "jobs run")} />
+      <Tile
+        label="Throughput"
+        value={rates[0] || (running ? "Measuring" : "Idle")}
+        sub={rates[1] || plural(running, "job runs", "jobs run")}
+      />
       <Tile label="Jobs" value={count(running)} sub={waiting ? `${count(waiting)} waiting` : "none waits"} />
       <Tile label="Workers online" value={count(online.length)} sub={plural(runners, "runner")} />
       <Tile label="Games stored" value={count(stats.games)} sub={`${bytes(stats.chunk_bytes)} of experience`} />
