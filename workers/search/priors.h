@@ -1,8 +1,8 @@
 /* priors.h - what is believed of a move before it is tried: simulations that never happened.
  *
  * Each belief adds `visits` virtual simulations of which `wins` were won (Gelly & Silver, "Combining online
- * and offline knowledge in UCT", 2007). Weights are those that the search's measurements settled on; docs of
- * the search say how.
+ * and offline knowledge in UCT", 2007). docs/search.md has the weights
+ * and where they come from.
  */
 #ifndef TENGEN_SEARCH_PRIORS_H
 #define TENGEN_SEARCH_PRIORS_H
