@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
-#include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
 #include "server/api/fleet.h"
 #include "server/api/handlers.h"
@@ -24,37 +23,12 @@ struct chunk_call {
     struct chunk_stored stored;
 };
 
-/* A game travels as the chunk's body; the games list wants it as text beside its row. */
-static int add_record(struct chunk_call *call, const void *data, size_t size, struct problem *problem) {
-    json_t *game = json_object_get(call->ready.header, "game");
-    if (!json_is_object(game) || json_object_get(game, "sgf")) {
-        return TG_OK;
-    }
-    struct chunk_view view;
-    struct buf text = {.limit = 1 << 20};
-    int error = chunk_open(data, size, &view, problem);
-    if (error) {
-        return error;
-    }
-    error = chunk_unpack(&view, &text, problem);
-    chunk_view_free(&view);
-    json_t *record = error ? NULL : json_stringn(text.data ? (const char *)text.data : "", text.size);
-    buf_free(&text);
-    if (record) {
-        json_object_set_new(game, "sgf", record); /* what is no UTF-8 text is no record, and is left out */
-    }
-    return error;
-}
-
 static int prepare(struct chunk_call *call, struct problem *problem) {
     size_t size;
     const uint8_t *body = http_body(call->call.request, &size);
     int error = chunk_prepare(body, size, &call->ready, problem);
-    if (error) {
-        return error;
-    }
-    call->prepared = true;
-    return add_record(call, body, size, problem);
+    call->prepared = error == TG_OK;
+    return error;
 }
 
 static int prepare_work(struct store_tx *tx, void *arg, struct problem *problem) {

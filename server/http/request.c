@@ -236,9 +236,9 @@ static void dispatch(struct http_request *request) {
         return;
     }
     if (request->sink.end) {
-        void (*end)(void *, bool) = request->sink.end;
+        struct http_sink sink = request->sink;
         request->sink = (struct http_sink){0};
-        end(request->sink.arg, true);
+        sink.end(sink.arg, true);
     } else if (!request->dispatched) {
         request->dispatched = true;
         request->route->handle(request, request->server->options.context);
