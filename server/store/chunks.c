@@ -152,27 +152,27 @@ static int insert_game(struct store_tx *tx, int64_t chunk, int64_t job, int64_t 
                   text_of(game, "note"), text_of(game, "sgf"));
 }
 
-static int count_units(struct store_tx *tx, int64_t task, int64_t job, const struct chunk_ready *chunk,
-                       bool has_game) {
-    int error =
-        db_run(tx, "UPDATE tasks SET units_done = units_done + ? WHERE id = ?", "ii", chunk->units, task);
+static int count_units(struct store_tx *tx, int64_t task, const struct chunk_ready *chunk, bool has_game,
+                       struct chunk_stored *out) {
+    int error = db_int(tx, &out->task_units_done,
+                       "UPDATE tasks SET units_done = units_done + ? WHERE id = ? RETURNING units_done", "ii",
+                       chunk->units, task);
     return error ? error
-                 : db_run(tx,
+                 : db_int(tx, &out->job_units_done,
                           "UPDATE jobs SET units_done = units_done + ?, chunk_count = chunk_count + 1,"
-                          " chunk_bytes = chunk_bytes + ?, game_count = game_count + ? WHERE id = ?",
-                          "iiii", chunk->units, (int64_t)chunk->size, (int64_t)has_game, job);
+                          " chunk_bytes = chunk_bytes + ?, game_count = game_count + ? WHERE id = ? "
+                          "RETURNING units_done",
+                          "iiii", chunk->units, (int64_t)chunk->size, (int64_t)has_game, out->job);
 }
 
-/* What every answer about a chunk tells, whether it was stored now or before. */
-static int describe_stored(struct store_tx *tx, int64_t task, struct chunk_stored *out) {
-    int error = db_int(tx, &out->task_units_done, "SELECT units_done FROM tasks WHERE id = ?", "i", task);
-    if (!error)
-        error = db_int(tx, &out->job_units_done, "SELECT units_done FROM jobs WHERE id = ?", "i", out->job);
-    if (!error && out->existed) {
-        error = db_int(tx, &out->game, "SELECT id FROM games WHERE id = ?", "i", out->cursor);
-        error = error == TG_ENOT_FOUND ? 0 : error;
-    }
-    return error;
+/* What the answer about a chunk tells that was stored before. */
+static int describe_stored(struct store_tx *tx, const struct task_state_row *task, struct chunk_stored *out) {
+    out->task_units_done = task->units_done;
+    int error = db_int(tx, &out->job_units_done, "SELECT units_done FROM jobs WHERE id = ?", "i", out->job);
+    if (error)
+        return error;
+    error = db_int(tx, &out->game, "SELECT id FROM games WHERE id = ?", "i", out->cursor);
+    return error == TG_ENOT_FOUND ? 0 : error;
 }
 
 static int store_new(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
@@ -188,7 +188,7 @@ static int store_new(struct store_tx *tx, const struct task_holder *holder, int6
     }
     if (!error)
         error = add_totals(tx, out->job, json_object_get(chunk->header, "counters"));
-    return error ? error : count_units(tx, holder->task, out->job, chunk, json_is_object(game));
+    return error ? error : count_units(tx, holder->task, chunk, json_is_object(game), out);
 }
 
 int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
@@ -205,12 +205,12 @@ int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t 
     out->job = task.job;
     error = find_stored(tx, holder, seq, chunk, &out->cursor, problem);
     out->existed = error == 0;
-    if (error == TG_ENOT_FOUND) {
-        error = check_fence(holder, &task, chunk, problem);
-        if (!error)
-            error = store_new(tx, holder, seq, chunk, now_ms, out);
-    }
-    return error ? error : describe_stored(tx, holder->task, out);
+    if (out->existed)
+        return describe_stored(tx, &task, out);
+    if (error != TG_ENOT_FOUND)
+        return error;
+    error = check_fence(holder, &task, chunk, problem);
+    return error ? error : store_new(tx, holder, seq, chunk, now_ms, out);
 }
 
 /* ---- the log ---- */
