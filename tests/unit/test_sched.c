@@ -360,6 +360,50 @@ static void state_is_rebuilt_after_a_restart(void **state) {
     sched_destroy(sched);
 }
 
+static void returned_tasks_come_lowest_first(void **state) {
+    struct sched *sched = sched_with(1, selfplay, 1);
+    add(sched, job_spec(1, 6));
+    for (int i = 0; i < 5; i++)
+        lease(sched, 1, 0);
+    static const int64_t order[] = {1003, 1001, 1004, 1000, 1002};
+    for (int i = 0; i < 5; i++)
+        sched_task_failed(sched, order[i], 1, true, 0);
+    for (int64_t task = 1000; task <= 1005; task++)
+        assert_int_equal(lease(sched, 1, 0), task);
+    sched_destroy(sched);
+}
+
+/* The next due time against a plain search, while leases are taken, prolonged and ended at random. */
+static void the_earliest_deadline_is_known(void **state) {
+    enum { TASKS = 300 };
+    struct sched *sched = sched_with(1, selfplay, 1);
+    int64_t due[TASKS] = {0}; /* 0: not leased */
+    struct rng rng;
+    rng_seed(&rng, 3);
+    add(sched, job_spec(1, TASKS));
+    int leased = 0;
+    for (int64_t now = 1; leased < TASKS || rng_below(&rng, 1000) > 0; now++) {
+        int at = (int)rng_below(&rng, TASKS);
+        int64_t jitter = (int64_t)rng_below(
+            &rng, 100000); /* beats arrive with any time, so that deadlines are in no order */
+        if (leased < TASKS && rng_below(&rng, 3) > 0) {
+            assert_int_equal(lease(sched, 1, jitter), 1000 + leased);
+            due[leased++] = jitter + SCHED_LEASE_MS;
+        } else if (due[at] != 0 && rng_below(&rng, 2) > 0) {
+            assert_int_equal(sched_beat(sched, 1000 + at, 1, 1, jitter), SCHED_HELD);
+            due[at] = jitter + SCHED_LEASE_MS;
+        } else if (due[at] != 0) {
+            sched_task_done(sched, 1000 + at);
+            due[at] = 0;
+        }
+        int64_t earliest = INT64_MAX;
+        for (int i = 0; i < TASKS; i++)
+            earliest = due[i] != 0 && due[i] < earliest ? due[i] : earliest;
+        assert_true(sched_next_due(sched) == earliest);
+    }
+    sched_destroy(sched);
+}
+
 /* ---- a model of everything at once ---- */
 
 enum { MODEL_WORKERS = 12, MODEL_JOBS = 30, MODEL_TASKS_MAX = 12, TASK_UNITS = 4 };
@@ -636,6 +680,8 @@ int main(void) {
         cmocka_unit_test(a_paused_job_lets_its_tasks_end),
         cmocka_unit_test(units_at_work_are_counted),
         cmocka_unit_test(state_is_rebuilt_after_a_restart),
+        cmocka_unit_test(returned_tasks_come_lowest_first),
+        cmocka_unit_test(the_earliest_deadline_is_known),
         cmocka_unit_test(many_workers_that_crash),
         cmocka_unit_test(jobs_come_in_order_from_a_large_tree),
     };

@@ -218,6 +218,8 @@ static void a_lapsed_worker_may_come_back_until_another_has_the_task(void **stat
     assert_int_equal(next.units_done, 1);
     assert_int_equal(store_write_now(store, work_regrant, &args, NULL), TG_ELEASE_LOST);
     assert_int_equal(put(store, task, 1, a, 1, "too late", NULL), TG_ELEASE_LOST);
+    assert_int_equal(put(store, task, 1, b, 1, "not its attempt", NULL), TG_ELEASE_LOST);
+    assert_int_equal(put(store, task, 3, b, 1, "no attempt yet", NULL), TG_ELEASE_LOST);
     must(put(store, task, 1, a, 0, "late but first", NULL)); /* stored before: still a success */
     must(store_write_now(store, work_lapse, &args, NULL));   /* an old lapse changes nothing */
     assert_int_equal(read_task(store, task).state, TASK_LEASED);
@@ -226,6 +228,17 @@ static void a_lapsed_worker_may_come_back_until_another_has_the_task(void **stat
     must(store_write_now(store, work_lapse, &args, NULL));
     assert_int_equal(store_write_now(store, work_regrant, &args, NULL), TG_ELEASE_LOST);
     fixture_check_clean(store);
+    store_close(store);
+}
+
+static void an_older_attempt_of_the_same_worker_is_fenced_off(void **state) {
+    struct store *store = fixture_open(*state);
+    int64_t a = fixture_worker(store, "1"), job = add_job(store, 4, 4),
+            task = read_job(store, job).first_task;
+    must(lease(store, task, 1, a));
+    must(lease(store, task, 2, a));
+    assert_int_equal(put(store, task, 1, a, 0, "old", NULL), TG_ELEASE_LOST);
+    must(put(store, task, 2, a, 0, "new", NULL));
     store_close(store);
 }
 
@@ -525,6 +538,8 @@ int main(void) {
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_lapsed_worker_may_come_back_until_another_has_the_task,
                                         fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_older_attempt_of_the_same_worker_is_fenced_off, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(five_failures_fail_the_job_with_the_reason, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(done_with_units_left_is_put_back_or_counts_as_failure, fixture_setup,
