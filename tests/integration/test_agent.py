@@ -89,7 +89,7 @@ def a_killed_agent_loses_and_doubles_nothing(t):
     t.note(f"TENGEN_TEST_SEED={SEED}")
     fake = coordinator(t)
     for _ in range(8):
-        fake.add_task(units=12, config={"seconds": 0.04})
+        fake.add_task(units=25, config={"seconds": 0.04})
     fake.fault = lambda r: fake_coordinator.lose_answer() if chance.random() < 0.1 else None
     worker = agent(t, fake, runners=2)
     kills = 0
@@ -99,6 +99,7 @@ def a_killed_agent_loses_and_doubles_nothing(t):
         kills += 1
         worker = agent(t, fake, data=worker.data, runners=2)
     wait_all_done(fake)
+    logged(worker, "registered at")  # before that a signal ends it the plain way
     t.equal(worker.stop(), 0, "exit code")
     t.note(f"{kills} kills, {sum(task['attempt'] for task in fake.tasks.values())} attempts")
     t.equal(kills, 10, "kills")
