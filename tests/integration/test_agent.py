@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import time
 
@@ -347,6 +348,27 @@ def inputs_are_fetched_resumed_and_kept(t):
     t.equal(worker.stop(), 0, "exit code")
 
 
+def the_cache_forgets_what_was_used_longest_ago(t):
+    fake = coordinator(t)
+    digests = []
+    for seed in range(3):
+        data = random.Random(seed).randbytes(500 << 10)
+        digests.append(hashlib.sha256(data).hexdigest())
+        fake.files[digests[-1]] = data
+    worker = agent(t, fake, cache_mib=1)  # room for two
+
+    def use(which):
+        fake.add_task(units=1, inputs={"policy": {"sha256": digests[which]}})
+        wait_all_done(fake)
+        logged(worker, f"task {len(fake.tasks)} attempt 1: done")
+        return sorted(digests.index(n) for n in os.listdir(worker.data / "cache") if n in digests)
+
+    t.equal((use(0), use(1), use(0)), ([0], [0, 1], [0, 1]), "files after each use")
+    harness.wait_for(lambda: use(2) == [0, 2], 20, "the file used longest ago to go", every=0.2)
+    t.equal(fake.count("checkpoints"), 3, "downloads")
+    t.equal(worker.stop(), 0, "exit code")
+
+
 def a_download_goes_on_after_a_restart(t):
     fake = coordinator(t)
     data = random.Random(2).randbytes(2 << 20)
@@ -375,6 +397,31 @@ def a_download_goes_on_after_a_restart(t):
     wanted, guard = ranges[-1]
     t.equal(guard, f'"{digest}"', "If-Range")
     t.at_least(int(wanted[6:-1]), 500000, "the byte from which it went on")
+
+
+def it_works_for_the_real_coordinator_over_tls(t):
+    if not shutil.which("openssl"):
+        t.skip("openssl, which makes the certificate, is not installed")
+    folder = t.folder("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    t.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+          "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert, check=0)
+    server = t.server(tls_cert=cert, tls_key=key, tls_ca=cert)
+    admin = server.api_as(server.create_token("admin"))
+    token = server.create_token("worker", api=admin)
+    job = admin.expect(201, "POST", "/api/v1/jobs", json={
+        "kind": "selfplay", "config": {"games": 4, "games_per_task": 2, "board": 5,
+                                       "player": {"type": "uct", "playouts": 50}}})["id"]
+    with t.subtest("a certificate that nobody vouches for is refused"):
+        stranger = t.worker(server, token=token)
+        logged(stranger, "coordinator: waiting, no connection")
+        t.contains(stranger.log(), "certificate", "its words")
+        t.equal(stranger.stop(), 0, "exit code")
+    with t.subtest("with --ca-file it works"):
+        worker = t.worker(server, token=token, ca_file=cert)
+        harness.wait_for(lambda: admin.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded", LONG, "the job")
+        t.equal(admin.get(f"/api/v1/jobs/{job}").json["totals"]["games"], 4, "games")
+        t.equal(worker.stop(), 0, "exit code")
 
 
 def a_refused_token_is_an_error_with_a_remedy(t):
@@ -424,7 +471,9 @@ if __name__ == "__main__":
         the_second_signal_stops_at_once,
         the_coordinator_drains_and_stops,
         inputs_are_fetched_resumed_and_kept,
+        the_cache_forgets_what_was_used_longest_ago,
         a_download_goes_on_after_a_restart,
+        it_works_for_the_real_coordinator_over_tls,
         a_refused_token_is_an_error_with_a_remedy,
         an_idle_agent_is_small_and_quiet,
         timeout=90,
