@@ -124,6 +124,17 @@ def a_restarted_agent_takes_its_lease_back(t):
     t.contains(worker.log(), "resumed after a restart", "the log")
 
 
+def a_runner_that_does_not_listen_dies_with_its_agent(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=2, config={"behaviour": "hang", "after": 1})
+    worker = agent(t, fake)
+    fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
+    runners = worker.runner_pids()
+    t.equal(len(runners), 1, "runners")
+    worker.kill()
+    harness.wait_for(lambda: not alive(runners[0]), 10, "the runner to die")
+
+
 def alive(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -460,6 +471,7 @@ if __name__ == "__main__":
         tasks_are_leased_run_and_delivered,
         a_killed_agent_loses_and_doubles_nothing,
         a_restarted_agent_takes_its_lease_back,
+        a_runner_that_does_not_listen_dies_with_its_agent,
         work_goes_on_while_the_coordinator_is_away,
         retry_after_is_obeyed,
         a_lost_lease_is_dropped_with_a_word,
