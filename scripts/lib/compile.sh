@@ -27,19 +27,22 @@ compile() {
     local folder=$1
     shift
     mkdir -p build
+    say "Compiling in $folder"
     if [ -f "$folder/build.ninja" ]; then
         meson setup --reconfigure "$folder" "$@" >"$folder/setup.log" || {
             cat "$folder/setup.log"
             fail "meson could not set $folder up"
         }
     else
-        say "Setting up $folder"
         meson setup "$folder" "$@" >build/setup.log || {
             cat build/setup.log
             fail "meson could not set $folder up"
         }
     fi
-    ninja -C "$folder" -j "$(job_count)" --quiet
+    ninja -C "$folder" -j "$(job_count)" >"$folder/compile.log" 2>&1 || {
+        grep -v -e '^\[[0-9]*/[0-9]*\] [A-Z]' "$folder/compile.log" | head -n 200
+        fail "$folder does not compile (all of it is in $folder/compile.log)"
+    }
 }
 
 # link_programs FROM TO: hard links, so that a program that looks beside itself finds the others.
