@@ -198,6 +198,20 @@ def a_lost_lease_is_dropped_with_a_word(t):
     t.equal(worker.stop(), 0, "exit code")
 
 
+def a_lease_lost_while_an_upload_hangs_is_dropped_too(t):
+    fake = coordinator(t)
+    fake.fault = lambda r: fake_coordinator.slow(600) if r.path.endswith("/chunks") else None
+    number = fake.add_task(units=2)
+    worker = agent(t, fake)
+    fake.wait(lambda: any(r.path.endswith("/chunks") for r in fake.requests), LONG, "an upload")
+    fake.lapse(number)
+    with fake.lock:
+        fake.tasks[number]["state"] = "done"  # by somebody else
+    logged(worker, "the lease is lost")
+    harness.wait_for(lambda: not os.listdir(worker.data / "spool"), 20, "the spool to be emptied")
+    t.equal(worker.stop(), 0, "exit code")
+
+
 def a_slow_upload_does_not_hold_up_beats(t):
     fake = coordinator(t)
     fake.fault = lambda r: fake_coordinator.slow(6) if r.path.endswith("/chunks") else None
@@ -475,6 +489,7 @@ if __name__ == "__main__":
         work_goes_on_while_the_coordinator_is_away,
         retry_after_is_obeyed,
         a_lost_lease_is_dropped_with_a_word,
+        a_lease_lost_while_an_upload_hangs_is_dropped_too,
         a_slow_upload_does_not_hold_up_beats,
         torn_uploads_are_sent_again,
         runners_that_misbehave_cost_one_task,

@@ -223,15 +223,15 @@ static void do_step(struct attempt *attempt, enum task_step step) {
 /* Everything comes back here: does what can be done, then tells the agent. */
 static void step(struct attempt *attempt) {
     enum task_state before = attempt->task.state;
+    if (before >= TASK_FORGETTING) { /* first: what is cancelled here does not come back to do the rest */
+        cancel_fetch(attempt);
+        attempt_calls_cancel(attempt);
+    }
     for (enum task_step next; (next = task_next(&attempt->task)) != STEP_NONE;) {
         if (next == STEP_FORGET && attempt->jobs > 0)
             break; /* a removal is under way; it comes back here */
         task_begin(&attempt->task, next);
         do_step(attempt, next);
-    }
-    if (attempt->task.state >= TASK_FORGETTING) {
-        cancel_fetch(attempt);
-        attempt_calls_cancel(attempt);
     }
     if (before != attempt->task.state)
         attempt_log(attempt, LOG_DEBUG, "%s", task_state_name(attempt->task.state));
