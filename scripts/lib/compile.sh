@@ -17,8 +17,11 @@ build_dashboard() {
         return 0
     fi
     say "Building the dashboard"
-    (cd web && npm run --silent build)
     mkdir -p build
+    (cd web && npm run --silent build) >build/dashboard.log 2>&1 || {
+        cat build/dashboard.log
+        fail "the dashboard cannot be built"
+    }
     touch "$stamp"
 }
 

@@ -112,8 +112,8 @@ def an_unknown_engine_says_why_it_waits(t):
     server = t.server()
     t.worker(server, runners=1)
     job = job_of(server, kind="teacher", games=2, board=5, engine="nonesuch")
-    reason = harness.wait_for(lambda: get_job(server, job)["reason"], 20, "a reason")
-    t.contains(reason, "engine:nonesuch", "the reason")
+    # Before the agent is there the reason is another one.
+    harness.wait_for(lambda: "engine:nonesuch" in get_job(server, job)["reason"], 20, "a reason that names the engine")
     t.equal(get_job(server, job)["state"], "queued", "state")
 
 
