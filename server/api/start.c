@@ -145,8 +145,8 @@ static void on_deliver(uv_async_t *async) {
 }
 
 static void free_api(struct api *api) {
+    live_destroy(api->live); /* its entries are linked to their jobs */
     jobs_destroy(api->jobs);
-    live_destroy(api->live);
     fleet_destroy(api->fleet);
     tokens_destroy(api->tokens);
     sched_destroy(api->sched);

@@ -1,0 +1,434 @@
+"""Whatever comes in, the answer is a clear problem that names field and remedy, and nothing stored is harmed."""
+# run_tests: timeout=300
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import time
+
+import harness
+
+JSON = {"Content-Type": "application/json"}
+CHUNK = {"Content-Type": "application/vnd.tengen.chunk"}
+SELFPLAY = {"kind": "selfplay", "config": {"games": 4, "games_per_task": 4, "board": 5}}
+
+
+def unharmed(t, server, jobs=None):
+    """It still answers, stops cleanly, and the database is sound."""
+    api = server.api
+    t.equal(api.get("/healthz").status, 200, "the server still answers")
+    if jobs is not None:
+        t.equal(len(api.pages("/api/v1/jobs")), jobs, "jobs stored")
+    t.equal(server.stop(), 0, "exit code")
+    done = t.tool("tengen-server", "--check", "--data", server.data)
+    t.equal((done.returncode, done.stdout), (0, b"clean\n"), "--check")
+
+
+def status_of(raw):
+    found = re.match(rb"HTTP/1\.[01] (\d{3})", raw)
+    return int(found[1]) if found else None
+
+
+def bodies_of_jobs(t):
+    server = t.server()
+
+    def refused(code, field, body, status=400, headers=None):
+        with t.subtest(f"{code} {field} {str(body)[:30]}"):
+            kind = "json" if isinstance(body, dict) else "body"
+            t.problem(server.api.call("POST", "/api/v1/jobs", headers=headers or JSON, **{kind: body}), status, code,
+                      field)
+
+    def config(**more):
+        return {"kind": "selfplay", "config": more}
+
+    refused("unknown_option", "config.gamse", config(gamse=3))
+    refused("wrong_type", "config.games", config(games="three"))
+    refused("wrong_type", "config.games", config(games=1.5))
+    refused("out_of_range", "config.games", config(games=0))
+    refused("out_of_range", "config.player.playouts", config(player={"playouts": -1}))
+    refused("unknown_option", "config.player.speed", config(player={"speed": 1}))
+    refused("unknown_kind", "kind", {"kind": "selfplya"})
+    refused("missing_field", "kind", {})
+    refused("unknown_option", "colour", {"kind": "selfplay", "colour": 1})
+    refused("wrong_type", "config", {"kind": "selfplay", "config": []})
+    refused("wrong_type", "after", {"kind": "selfplay", "after": 3})
+    refused("unknown_option", "inputs.policy", {"kind": "selfplay", "inputs": {"policy": {"job": 1, "output": "x"}}})
+    refused("out_of_range", "priority", {"kind": "selfplay", "priority": 1000000})
+    refused("bad_json", None, b"{")
+    refused("bad_json", None, b"nonsense")
+    refused("bad_json", None, b'{"kind": "selfplay"} x')
+    refused("bad_json", None, b'{"kind": NaN}')
+    refused("bad_utf8", None, b'{"kind": "\xff\xfe"}')
+    refused("duplicate_key", None, b'{"kind": "selfplay", "kind": "match"}')
+    refused("too_deep", None, b'{"a":' * 100 + b"1" + b"}" * 100)
+    refused("too_deep", None, b"[" * 500000)
+    refused("missing_field", "body", b"")
+    refused("unsupported_media_type", "Content-Type", b'{"kind": "selfplay"}', 415, {"Content-Type": "text/plain"})
+    refused("too_large", "body", b" " * (1 << 20) + b" {}", 413)
+    with t.subtest("an array is no object"):
+        t.equal(server.api.call("POST", "/api/v1/jobs", body=b"[]", headers=JSON).status, 400, "status")
+    with t.subtest("a job that waits for one that is not there"):
+        answer = server.api.post("/api/v1/jobs", json={**SELFPLAY, "after": [99]})
+        t.equal(answer.status // 100, 4, f"{answer!r}")
+    unharmed(t, server, jobs=0)
+
+
+def queries_and_paths(t):
+    server = t.server()
+    for path, code, field in (
+            ("/api/v1/jobs?limit=0", "out_of_range", "limit"), ("/api/v1/jobs?limit=501", "out_of_range", "limit"),
+            ("/api/v1/jobs?limit=x", "wrong_type", "limit"), ("/api/v1/jobs?after=-1", "wrong_type", "after"),
+            ("/api/v1/jobs?state=happy", "invalid", "state"), ("/api/v1/games?job=0", "out_of_range", "job"),
+            ("/api/v1/games?job=99999999999999999999", "wrong_type", "job")):
+        with t.subtest(path):
+            t.problem(server.api.get(path), 400, code, field)
+    for path in ("/api/v1/jobs/1", "/api/v1/jobs/0", "/api/v1/jobs/x", "/api/v1/jobs/-1", "/api/v1/jobs/1/tasks",
+                 "/api/v1/jobs/99999999999999999999", "/api/v1/games/1", "/api/v1/games/1.sgf", "/api/v1/nothing",
+                 "/api/v2/jobs", "/api/v1/checkpoints/" + "0" * 64, "/api/v1/checkpoints/xyz", "/api/v1/datasets/3",
+                 "/api/v1/jobs/1%2f2", "/api/v1/jobs/%00", "/api/v1/streams/9"):
+        with t.subtest(path):
+            t.problem(server.api.get(path), 404, "not_found")
+    with t.subtest("a method that is not there"):
+        answer = server.api.call("DELETE", "/api/v1/jobs")
+        t.problem(answer, 405, "method_not_allowed", "method")
+        t.equal(set(answer.headers["Allow"].split(", ")), {"GET", "HEAD", "POST"}, "Allow")
+    with t.subtest("a body where none belongs"):
+        t.problem(server.api.call("POST", "/api/v1/jobs/1/cancel", body=b"x" * 100, headers=JSON), 413, "too_large", "body")
+    unharmed(t, server, jobs=0)
+
+
+def workers_and_results(t):
+    server = t.server()
+    api = server.api
+    api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)
+    worker = harness.FakeWorker(api)
+    task = worker.lease()["tasks"][0]
+    base = f"/api/v1/tasks/{task['id']}"
+    good = {"name": "x", "instance": "1" * 32, "protocol": {"min": 1, "max": 1}, "runners": 1, "capabilities": [],
+            "machine": {}}
+    for change, code, field in (
+            ({"instance": "short"}, "invalid", "instance"), ({"protocol": {"min": 2, "max": 3}}, None, "protocol"),
+            ({"protocol": 1}, "wrong_type", "protocol"), ({"runners": -1}, "out_of_range", "runners"),
+            ({"capabilities": [1]}, "wrong_type", "capabilities"), ({"name": "n" * 101}, None, "name"),
+            ({"shoe_size": 44}, "unknown_option", "shoe_size")):
+        with t.subtest(f"registration {change}"):
+            answer = api.post("/api/v1/workers", json={**good, **change})
+            t.problem(answer, 409 if field == "protocol" and code is None else 400, code or answer.json["code"], field)
+    with t.subtest("protocol"):
+        t.problem(api.post("/api/v1/workers", json={**good, "protocol": {"min": 2, "max": 9}}), 409,
+                  "protocol_mismatch", "protocol")
+    for body, code, field in (({}, "missing_field", "free"), ({"free": 10**9}, "out_of_range", "free"),
+                              ({"free": 1, "holding": [1]}, "wrong_type", None),
+                              ({"free": 1, "holding": [{"task": 1}]}, "missing_field", "holding.attempt")):
+        with t.subtest(f"lease {body}"):
+            t.problem(api.post(f"/api/v1/workers/{worker.id}/lease", json=body), 400, code, field)
+    with t.subtest("a worker that is not there"):
+        t.problem(api.post("/api/v1/workers/99/lease", json={"free": 1}), 404, "not_found", "worker")
+    for more, code, field in (({"metrics": [{"name": "m", "step": 1}]}, "missing_field", "metrics.value"),
+                              ({"metrics": "x"}, "wrong_type", "metrics"), ({"log": [{}]}, "missing_field", None),
+                              ({"progress": {"live": [3]}}, "wrong_type", "progress.live"),
+                              ({"mood": 1}, "unknown_option", "mood")):
+        with t.subtest(f"beat {more}"):
+            t.problem(worker.beat(task, **more), 400, code, field)
+    body = harness.game_chunk(note="a")
+    with t.subtest("a chunk without its query"):
+        t.problem(api.call("POST", base + "/chunks", body=body, headers=CHUNK), 400, "missing_field", "worker")
+    with t.subtest("a chunk of another type"):
+        t.problem(api.call("POST", base + f"/chunks?worker={worker.id}&attempt=1&seq=0", body=body, headers=JSON), 415,
+                  "unsupported_media_type", "Content-Type")
+    for name, bad in (("garbage", b"x" * 200), ("empty", b""), ("cut", body[:-1]), ("longer", body + b"x"),
+                      ("one bit", body[:40] + bytes([body[40] ^ 1]) + body[41:])):
+        with t.subtest(f"a chunk that is {name}"):
+            t.equal(worker.chunk(task, 0, bad).status, 400, "status")
+            t.true(worker.chunk(task, 0, bad).json["detail"], "detail")
+    with t.subtest("more units than the task has"):
+        t.problem(worker.chunk(task, 0, harness.encode_chunk({"type": "x", "units": 5, "counters": {}})), 400, "invalid",
+                  "units")
+    t.equal(worker.chunk(task, 0, body).status, 201, "a good chunk")
+    with t.subtest("the same again"):
+        t.equal(worker.chunk(task, 0, body).status, 200, "status")
+    with t.subtest("another under its number"):
+        t.problem(worker.chunk(task, 0, harness.game_chunk(note="b")), 409, "chunk_conflict", "seq")
+    with t.subtest("of another attempt"):
+        t.problem(worker.chunk({**task, "attempt": 2}, 1, harness.game_chunk(note="c")), 409, "lease_lost")
+    with t.subtest("of a worker that does not hold it"):
+        other = harness.FakeWorker(api, name="other")
+        t.problem(other.chunk(task, 1, harness.game_chunk(note="d")), 409, "lease_lost")
+    with t.subtest("of a task that is not there"):
+        t.problem(worker.chunk({**task, "id": 999}, 0, body), 404, "not_found", "id")
+    with t.subtest("done with chunks that are not there"):
+        t.problem(worker.done(task, 3), 409, "chunks_missing")
+    t.equal(api.expect(200, "GET", "/api/v1/jobs/1")["units"]["done"], 1, "units stored")
+    unharmed(t, server, jobs=1)
+
+
+def tokens_and_roles(t):
+    server = t.server()
+    t.problem(server.api.post("/api/v1/tokens", json={"role": "view"}), 400, "invalid", "role")
+    admin = server.create_token("admin")
+    tokens = {role: server.create_token(role, api=server.api_as(admin)) for role in ("view", "submit", "worker")}
+    t.true(re.fullmatch(r"tg_[A-Za-z0-9_-]{43}", admin), "the form of a token")
+    with t.subtest("no token"):
+        answer = server.api.get("/api/v1/jobs")
+        t.problem(answer, 401, "token_missing", "Authorization")
+        t.contains(answer.headers["WWW-Authenticate"], "Bearer", "WWW-Authenticate")
+    for wrong in ("tg_" + "A" * 43, "tg_", "x", "tg_" + "A" * 4000, admin + "x", admin[:-1]):
+        with t.subtest(f"unknown token {wrong[:8]} of {len(wrong)}"):
+            t.problem(server.api_as(wrong).get("/api/v1/jobs"), 401, "token_unknown", "Authorization")
+    allowed = {"view": {"GET /jobs", "GET /whoami"}, "submit": {"GET /jobs", "GET /whoami", "POST /jobs"},
+               "worker": {"POST /workers", "GET /whoami"},
+               "admin": {"GET /jobs", "GET /whoami", "POST /jobs", "POST /workers", "GET /tokens"}}
+    for role, may in allowed.items():
+        api = server.api_as({**tokens, "admin": admin}[role])
+        for call in ("GET /jobs", "GET /whoami", "POST /jobs", "POST /workers", "GET /tokens"):
+            with t.subtest(f"{role}: {call}"):
+                method, path = call.split()
+                answer = api.call(method, "/api/v1" + path, **({"json": {}} if method == "POST" else {}))
+                if call in may:
+                    t.true(answer.status in (200, 400), f"it is let in: {answer!r}")
+                else:
+                    t.contains(t.problem(answer, 403, "wrong_role", "Authorization")["detail"], role, "detail")
+    with t.subtest("a body is not read before the token is looked at"):
+        got = server.api.raw(b"PUT /api/v1/checkpoints HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n")
+        t.equal(status_of(got), 401, f"{got[:200]!r}")
+    with t.subtest("a cookie is as good as a header"):
+        answer = server.api.post("/api/v1/session", json={"token": tokens["view"]})
+        cookie = answer.headers["Set-Cookie"]
+        t.true("HttpOnly" in cookie and "SameSite=Strict" in cookie, cookie)
+        t.equal(server.api.get("/api/v1/whoami", headers={"Cookie": cookie.partition(";")[0]}).json["role"], "view",
+                "role")
+        t.problem(server.api.post("/api/v1/session", json={"token": "tg_nothing"}), 401, "token_unknown", "token")
+    with t.subtest("a page of another site"):
+        headers = {"Origin": "https://evil.example"}
+        t.problem(server.api_as(admin).post("/api/v1/jobs/1/cancel", headers=headers), 400, "invalid", "Origin")
+    with t.subtest("revoked, at once"):
+        listed = server.api_as(admin).pages("/api/v1/tokens")
+        view = next(token["id"] for token in listed if token["role"] == "view")
+        t.equal(server.api_as(admin).call("DELETE", f"/api/v1/tokens/{view}").status, 204, "status")
+        t.problem(server.api_as(tokens["view"]).get("/api/v1/jobs"), 401, "token_revoked", "Authorization")
+        t.problem(server.api_as(admin).call("DELETE", "/api/v1/tokens/99"), 404, "not_found", "id")
+    with t.subtest("no token in the log"):
+        t.true(admin not in server.log(), "the admin's token")
+    with t.subtest("another worker's leases"):
+        second = server.create_token("worker", api=server.api_as(admin))
+        server.api_as(admin).expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)
+        worker = harness.FakeWorker(server.api_as(tokens["worker"]))
+        task = worker.lease()["tasks"][0]
+        thief = harness.FakeWorker(server.api_as(second), name="thief")
+        thief.id = worker.id
+        t.problem(thief.beat(task), 403, "wrong_role", "worker")
+        t.problem(thief.done(task, 0), 403, "wrong_role", "worker")
+        t.equal(worker.beat(task).status, 200, "the holder's beat")
+    data = server.data
+    server.stop()
+    with t.subtest("the token is not in the database"):
+        t.true(admin.encode() not in (data / "tengen.db").read_bytes(), "hashed")
+    with t.subtest("after a restart"):
+        server = t.server(data=data)
+        t.equal(server.api_as(admin).get("/api/v1/whoami").json["role"], "admin", "role")
+        t.problem(server.api_as(tokens["view"]).get("/api/v1/jobs"), 401, "token_revoked", "Authorization")
+
+
+def no_http_at_all(t):
+    server = t.server()
+    port = b"%d" % server.port
+    cases = (
+        (b"GET /healthz HTTP/9.9\r\n\r\n", 505),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET /" + b"a" * 300000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20000 + b"\r\n\r\n", 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 300000 + b"\r\n\r\n", 431),
+        (b"BREW /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 405),
+        (b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+         b"Content-Length: many\r\n\r\n", 400),
+        (b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\nzzz\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: evil.example:" + port + b"\r\nConnection: close\r\n\r\n", 400),
+    )
+    for sent, status in cases:
+        with t.subtest(repr(sent[:50]) + f" of {len(sent)}"):
+            got = server.api.raw(sent)
+            t.equal(status_of(got), status, f"{got[:300]!r}")
+            t.contains(got, b"Content-Type: application/problem+json", "its type")
+            t.contains(got, b'"code":"', "a problem")
+    for sent in (b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", bytes(range(256)) * 40,
+                 b"\r\n" * 1000, b"\0" * 5000 + b"\r\n\r\n"):
+        with t.subtest(f"garbage {sent[:12]!r}"):
+            got = server.api.raw(sent, timeout=3)
+            t.true(got == b"" or status_of(got) // 100 == 4, f"hung up, or told: {got[:200]!r}")
+    unharmed(t, server)
+
+
+def bodies_that_do_not_come(t):
+    server = t.server(header_s=1, idle_s=2)
+    with t.subtest("a header that trickles in"):
+        with server.api.connect() as slow:
+            began, got = time.monotonic(), b""
+            slow.settimeout(0.2)
+            try:
+                for byte in b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1000:
+                    slow.sendall(bytes([byte]))
+                    try:
+                        got += slow.recv(1000)
+                        break
+                    except socket.timeout:
+                        pass
+            except OSError:
+                pass
+            t.at_most(time.monotonic() - began, 8 * harness.SLOW, "seconds until it was cut")
+            t.equal(status_of(got), 408, f"{got!r}")
+            length = int(re.search(rb"Content-Length: (\d+)", got)[1])
+            t.equal(len(got.partition(b"\r\n\r\n")[2]), length, "the length of its body")
+    with t.subtest("a connection that says nothing"):
+        with server.api.connect() as silent:
+            silent.settimeout(8 * harness.SLOW)
+            t.equal(status_of(silent.recv(1000)), 408, "status")
+    with t.subtest("a connection that was used and is idle"):
+        with server.api.connect() as idle:
+            idle.settimeout(10 * harness.SLOW)
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            t.equal(status_of(idle.recv(4000)), 200, "status")
+            t.equal(idle.recv(4000), b"", "closed without a word")
+    with t.subtest("a body that is cut"):
+        with server.api.connect() as cut:
+            cut.sendall(b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                        b"Content-Length: 100\r\n\r\n{\"kind\":")
+    with t.subtest("two hundred at once"):
+        slow = [server.api.connect() for _ in range(200)]
+        for one in slow:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHo")
+        t.equal(server.api.get("/healthz").status, 200, "others are served meanwhile")
+        for one in slow:
+            one.close()
+    unharmed(t, server, jobs=0)
+
+
+def too_many_requests(t):
+    server = t.server(loopback_requests_per_s=5)
+    answers = [server.api.get("/api/v1/whoami") for _ in range(20)]
+    limited = [answer for answer in answers if answer.status == 429]
+    t.at_least(len(limited), 5, "answers 429")
+    t.problem(limited[0], 429, "rate_limited")
+    t.true(int(limited[0].headers["Retry-After"]) >= 1, "Retry-After")
+    t.equal(server.api.get("/healthz").status, 200, "health is not limited")
+    harness.wait_for(lambda: server.api.get("/api/v1/whoami").status == 200, 10, "the bucket to fill again")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What can be wrong when it starts
+
+
+def fails_to_start(t, *arguments, words=(), code=1):
+    done = t.tool("tengen-server", *arguments)
+    said = done.stderr.decode()
+    t.equal(done.returncode, code, f"exit code ({said})")
+    for word in words:
+        t.contains(said, word, "what it says")
+
+
+def starting(t):
+    server = t.server()
+    with t.subtest("a port in use"):
+        fails_to_start(t, "--port", server.port, "--data", t.folder("other"), words=("in use", "--port"))
+    with t.subtest("no address of this machine"):
+        fails_to_start(t, "--port", 0, "--bind", "203.0.113.1", "--data", t.folder("other"), words=("203.0.113.1",))
+    with t.subtest("beyond loopback without a token"):
+        fails_to_start(t, "--port", 0, "--bind", "0.0.0.0", "--data", t.folder("other"), words=("token",))
+    with t.subtest("an unknown flag"):
+        fails_to_start(t, "--prot", 0, words=("port", "--help"), code=2)
+    with t.subtest("a flag out of range"):
+        fails_to_start(t, "--port", 70000, words=("port", "65535"), code=2)
+    with t.subtest("a certificate without its key"):
+        fails_to_start(t, "--tls-cert", "x.pem", "--data", t.folder("other"), words=("--tls-key",))
+    with t.subtest("a certificate that is not there"):
+        fails_to_start(t, "--tls-cert", "/x.pem", "--tls-key", "/y.pem", "--data", t.folder("other"), words=("/x.pem",))
+    with t.subtest("no database to check"):
+        fails_to_start(t, "--check", "--data", t.folder("empty"), words=("tengen.db",))
+    with t.subtest("an admin's token from the start"):
+        file = t.folder("token") / "admin"
+        made = t.server(bind="0.0.0.0", create_admin_token=file)
+        t.equal(file.stat().st_mode & 0o777, 0o600, "its mode")
+        t.equal(made.api_as(file.read_text().strip()).get("/api/v1/whoami").json["role"], "admin", "role")
+    with t.subtest("a token made while nothing runs"):
+        data = t.folder("data")
+        token = t.tool("tengen-server", "token", "create", "--data", data, "--role", "view", check=0).stdout.decode()
+        t.equal(t.server(data=data, token=token.strip()).api.get("/api/v1/whoami").json["role"], "view", "role")
+
+
+def a_database_from_a_newer_version(t):
+    server = t.server()
+    server.api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)
+    server.stop()
+    with sqlite3.connect(server.data / "tengen.db") as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        database.execute(f"PRAGMA user_version = {version + 1000}")
+    fails_to_start(t, "--port", 0, "--data", server.data, words=("newer",))
+    with sqlite3.connect(server.data / "tengen.db") as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    unharmed(t, t.server(data=server.data), jobs=1)
+
+
+def no_database_of_ours(t):
+    data = t.folder("data")
+    (data / "tengen.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
+    fails_to_start(t, "--port", 0, "--data", data, words=("tengen.db",))
+    t.contains((data / "tengen.db").read_bytes(), b"not a database", "the file is as it was")
+
+
+def a_read_only_folder(t):
+    """As another user, because root may write everywhere."""
+    if os.geteuid() != 0:
+        data = t.folder("data")
+        data.chmod(0o500)
+        fails_to_start(t, "--port", 0, "--data", data, words=(str(data),))
+        return
+    data = t.folder("data")
+    t.top.chmod(0o755)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", data], capture_output=True)
+    if mounted.returncode:
+        t.skip(f"mount is not permitted: {mounted.stderr.decode().strip()}")
+    t.cleanup(subprocess.run, ["umount", data])
+    fails_to_start(t, "--port", 0, "--data", data, words=(str(data),))
+
+
+def a_full_disk(t):
+    data = t.folder("data")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", data], capture_output=True)
+    if mounted.returncode:
+        t.skip(f"mount is not permitted: {mounted.stderr.decode().strip()}")
+    t.cleanup(subprocess.run, ["umount", "-l", data])
+    server = t.server(data=data, free_floor_mib=1)
+    api = server.api
+    job = {"kind": "selfplay", "config": {"games": 1000, "games_per_task": 1000, "board": 5}}
+    api.expect(201, "POST", "/api/v1/jobs", json=job)
+    worker = harness.FakeWorker(api)
+    task = worker.lease()["tasks"][0]
+    stored = 0
+    refused = None
+    for seq in range(200):
+        answer = worker.chunk(task, seq, harness.game_chunk(note=str(seq), body=os.urandom(100000)))
+        if answer.status != 201:
+            refused = answer
+            break
+        stored += 1
+    t.true(refused, "the disk becomes full")
+    t.problem(refused, 507, "storage_full")
+    t.problem(api.get("/readyz"), 503, "busy", "disk")
+    t.equal(api.get("/api/v1/stats").json["disk_full"], True, "stats say so")
+    t.contains(worker.lease(1, 0, [{"task": task["id"], "attempt": 1}]).get("wait_reason", ""), "disk", "no new work")
+    t.equal(api.expect(200, "GET", "/api/v1/jobs/1")["units"]["done"], stored, "every 201, and nothing else, is stored")
+    subprocess.run(["mount", "-o", "remount,size=40m", data], check=True)
+    answer = harness.wait_for(
+        lambda: (a := worker.chunk(task, stored, harness.game_chunk(note="late"))).status == 201 and a, 10,
+        "the chunk to be taken once there is space")
+    t.equal(answer.json, {"stored": True}, "answer")
+    unharmed(t, server, jobs=1)
+
+
+if __name__ == "__main__":
+    harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, tokens_and_roles, no_http_at_all,
+                bodies_that_do_not_come, too_many_requests, starting, a_database_from_a_newer_version,
+                no_database_of_ours, a_read_only_folder, a_full_disk, timeout=60)
