@@ -1,0 +1,101 @@
+"""scripts/up and scripts/down as a person uses them."""
+# run_tests: timeout=400 alone
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import harness
+
+UP, DOWN = str(harness.ROOT / "scripts" / "up"), str(harness.ROOT / "scripts" / "down")
+
+
+def only_with_the_release_build(t):
+    if harness.BIN != harness.ROOT / "build" / "bin":
+        t.skip("scripts/up runs the programs of build/bin, which are not the ones under test")
+
+
+def address_in(text):
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/#token=(tg_\S+)", text)
+    return (found[1], found[2]) if found else None
+
+
+def pid_in(path):
+    return int(path.read_text().split()[0])
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def up_plays_until_interrupted(t):
+    only_with_the_release_build(t)
+    data = t.folder("data")
+    up = t.start(UP, "--port", 0, "--data", data, "--workers", 1)
+    url, token = harness.wait_for(lambda: address_in(up.log()), 120, "the dashboard's address")
+    api = harness.Api(url, token=token)
+    t.equal(api.get("/api/v1/whoami").json["role"], "admin", "the role of the token in the address")
+    t.equal(harness.Api(url).get("/api/v1/jobs").status, 401, "status without a token")
+    t.equal(api.get("/").status, 200, "the dashboard's page")
+    jobs = api.pages("/api/v1/jobs")
+    t.equal([job["name"] for job in jobs], ["9x9 self-play"], "jobs")
+    harness.wait_for(lambda: api.pages("/api/v1/games"), 90, "the first game")
+    harness.wait_for(lambda: re.search(r"[1-9]\d*/1000 games", up.log()), 30, "the progress")
+    pids = [pid_in(data / "up" / name) for name in ("server.pid", "worker.pid")]
+    t.true(all(alive(pid) for pid in pids), "both run")
+    os.killpg(up.pid, signal.SIGINT)  # as a terminal does
+    t.equal(up.wait(60), 130, "exit code after an interrupt")
+    t.equal([alive(pid) for pid in pids], [False, False], "what still runs")
+    t.equal(sorted(path.name for path in (data / "up").glob("*.pid")), [], "pid files left")
+    with t.subtest("run again, it goes on with the same job"):
+        again = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--detach")
+        t.equal(again.wait(120), 0, "exit code of --detach")
+        url, token = address_in(again.log())
+        t.equal([job["id"] for job in harness.Api(url, token=token).pages("/api/v1/jobs")], [jobs[0]["id"]], "jobs")
+        third = t.run(UP, "--port", 0, "--data", data, "--detach", timeout=120, check=0)
+        t.contains(third.stdout.decode(), "Already running", "what a third one says")
+        down = t.run(DOWN, "--data", data, timeout=60, check=0)
+        t.contains(down.stdout.decode(), "Stopping the coordinator", "what down says")
+        t.equal(harness.wait_for(lambda: _refused(url), 10, "the port to be closed"), True, "stopped")
+    with t.subtest("down with nothing to stop is fine"):
+        done = t.run(DOWN, "--data", data, timeout=60, check=0)
+        t.contains(done.stdout.decode(), "Nothing", "what it says")
+
+
+def _refused(url):
+    try:
+        harness.Api(url).get("/healthz")
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def down_kills_no_stranger(t):
+    data = t.folder("data")
+    (data / "up").mkdir()
+    stranger = subprocess.Popen(["sleep", "1000"])
+    t.cleanup(stranger.kill)
+    boot = harness.pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    # A pid file from before: the pid is in use again, by a process that started at another time.
+    (data / "up" / "server.pid").write_text(f"{stranger.pid} 1 {boot} the coordinator\n")
+    t.run(DOWN, "--data", data, timeout=60, check=0)
+    time.sleep(0.5)
+    t.equal(stranger.poll(), None, "the stranger's exit code")
+
+
+def wrong_arguments_are_refused(t):
+    for arguments, word in ((["--prot", "1"], "--prot"), (["--port", "x"], "--port"), (["--workers", "0"], "--workers"),
+                            (["--preset", "nonesuch"], "selfplay-9x9"), (["--port"], "--port")):
+        with t.subtest(" ".join(arguments)):
+            done = t.run(UP, *arguments, timeout=60, check=1)
+            t.contains(done.stderr.decode(), word, "the message")
+
+
+if __name__ == "__main__":
+    harness.run(down_kills_no_stranger, wrong_arguments_are_refused, up_plays_until_interrupted, timeout=300)
