@@ -99,8 +99,12 @@ static int set_token(struct client *client, const json_t *options, struct proble
 
 struct client *client_create(const json_t *options, struct problem *problem) {
     struct client *client = calloc(1, sizeof *client);
-    int error = client ? TG_OK : problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");
-    if (!error && (curl_global_init(CURL_GLOBAL_DEFAULT) || !(client->curl = curl_easy_init())))
+    int error = TG_OK;
+    if (!client) {
+        problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");
+        return NULL;
+    }
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) || !(client->curl = curl_easy_init()))
         error = problem_set(problem, TG_EINTERNAL, NULL, "libcurl cannot be set up");
     if (!error)
         error = set_server(client, options, problem);

@@ -25,7 +25,7 @@ const char *invocation_word(const struct invocation *invocation, size_t index) {
 bool invocation_id(const struct invocation *invocation, size_t index, long long *id) {
     const char *word = invocation_word(invocation, index);
     size_t size = strlen(word);
-    if (size > 0 && size < 17 && strspn(word, "0123456789") == size && (*id = atoll(word)) > 0)
+    if (size > 0 && size < 17 && strspn(word, "0123456789") == size && (*id = strtoll(word, NULL, 10)) > 0)
         return true;
     struct problem problem;
     problem_set(&problem, TG_EINVALID, NULL, "an id is a whole number from 1, not \"%.60s\"", word);

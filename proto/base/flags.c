@@ -144,6 +144,7 @@ static int read_value(const struct flag *flag, const char *text, int argc, char 
                       struct problem *problem) {
     const struct option_spec *spec = flag->spec;
     json_t *value = NULL;
+    TG_ASSERT(spec != NULL);
     if (spec->type == OPTION_BOOL && !text)
         return store_flag(flag, json_boolean(!flag->negated), problem);
     if (flag->negated || spec->flag_only)

@@ -90,6 +90,6 @@ npm_packages() {
         return 0
     fi
     say "Fetching the npm packages of $folder (npm ci)"
-    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
     touch "$folder/node_modules/.package-lock.json"
 }

@@ -199,7 +199,7 @@ int db_run(struct store_tx *db, const char *sql, const char *types, ...) {
 }
 
 int db_int(struct store_tx *db, int64_t *out, const char *sql, const char *types, ...) {
-    sqlite3_stmt *stmt;
+    sqlite3_stmt *stmt = NULL;
     va_list values;
     va_start(values, types);
     int error = bind_all(db, &stmt, sql, types, values);

@@ -210,7 +210,7 @@ int task_lease(struct store_tx *tx, const struct task_holder *holder, int64_t no
                struct problem *problem) {
     TG_ASSERT(tx->writable);
     struct job_range range;
-    struct brief task;
+    struct brief task = {0};
     int error = read_range(tx, holder->task, &range);
     if (error)
         return error == TG_ENOT_FOUND ? cannot_lease(holder, "there is no such task", problem) : error;
@@ -236,7 +236,7 @@ int task_lease(struct store_tx *tx, const struct task_holder *holder, int64_t no
 
 int task_regrant(struct store_tx *tx, const struct task_holder *holder, struct problem *problem) {
     TG_ASSERT(tx->writable);
-    struct brief task;
+    struct brief task = {0};
     int error = read_held(tx, holder, &task, problem);
     return error ? error : db_run(tx, "UPDATE tasks SET state = 1 WHERE id = ?", "i", holder->task);
 }
@@ -332,7 +332,7 @@ static int require_chunks(struct store_tx *tx, const struct task_holder *holder,
 int task_done(struct store_tx *tx, const struct task_holder *holder, int64_t chunks, bool partial,
               int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem) {
     TG_ASSERT(tx->writable);
-    struct brief task;
+    struct brief task = {0};
     int error = read_brief(tx, holder->task, &task);
     if (error)
         return error == TG_ENOT_FOUND ? lease_lost(holder, problem) : error;
@@ -359,7 +359,7 @@ int task_done(struct store_tx *tx, const struct task_holder *holder, int64_t chu
 int task_fail(struct store_tx *tx, const struct task_holder *holder, const struct problem *reason,
               int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem) {
     TG_ASSERT(tx->writable);
-    struct brief task;
+    struct brief task = {0};
     int error = read_held(tx, holder, &task, problem);
     if (error)
         return error;

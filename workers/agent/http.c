@@ -397,7 +397,7 @@ void http_destroy(struct http *http) {
         if (!lane->http)
             continue;
         while (lane->transfers)
-            transfer_free(lane->transfers);
+            transfer_free(lane->transfers); /* takes it out of the list: NOLINT(clang-analyzer-unix.Malloc) */
         CURLM *multi = lane->multi;
         if (multi)
             curl_multi_cleanup(multi);

@@ -15,8 +15,6 @@
 #include "proto/base/clock.h"
 #include "proto/wire/json.h"
 
-extern char **environ;
-
 enum { ASK_LIMIT_BYTES = 4 << 20, ASK_LIMIT_MS = 15000 };
 
 int machine_cores(void) {

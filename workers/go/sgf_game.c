@@ -202,7 +202,7 @@ static enum color first_to_move(struct replaying *at, uint32_t node, const uint8
 }
 
 static int apply_setup(struct replaying *at, uint32_t node, uint32_t first, uint32_t end) {
-    uint8_t colors[BOARD_POINTS_MAX];
+    uint8_t colors[BOARD_POINTS_MAX] = {0};
     const struct board *board = game_board(at->game);
     bool found;
     for (int i = 0; i < board_points(board); i++)

@@ -84,6 +84,7 @@ static void result_lifetimes(struct run *run) {
             keep_until(run, i, RESULT, backward_step(run, i));
         for (int j = 0; j < node->input_count; j++) {
             keep_until(run, node->in[j], RESULT, i);
+            /* a node with inputs has an operator: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             if (training && node->op->backward_reads_input && run->wanted[i])
                 keep_until(run, node->in[j], RESULT, backward_step(run, i));
         }
@@ -185,7 +186,7 @@ int run_create(const struct graph *graph, enum run_mode mode, int batch_max, uin
         if (run->arena_floats <= ARENA_FLOATS_MAX)
             run->arena = aligned_alloc(64, run->arena_floats * sizeof(float) + 64);
     }
-    if (run->arena) {
+    if (run->arrays && run->arena) {
         count_memory(run);
         return TG_OK;
     }
