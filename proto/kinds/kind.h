@@ -51,7 +51,10 @@ struct kind {
      * ("kind:selfplay") is always one and not listed. NULL when there are none. The caller owns the result.
      */
     json_t *(*needs)(const json_t *config);
+    /* Seconds that a runner may be silent before it is taken for hanging. NULL: KIND_PATIENCE_S. */
+    int (*patience_s)(const json_t *config);
 };
+enum { KIND_PATIENCE_S = 120 };
 
 const struct kind *const *kind_table(void);     /* NULL-terminated, in the order of presentation */
 const struct kind *kind_find(const char *name); /* NULL when unknown */

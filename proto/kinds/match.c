@@ -114,6 +114,11 @@ static json_t *needs(const json_t *config) {
     return list;
 }
 
+static int patience_s(const json_t *config) {
+    int a = player_patience_s(option_object(config, "a")), b = player_patience_s(option_object(config, "b"));
+    return a > b ? a : b;
+}
+
 /* pairs_N: pairs in which A made N half points. */
 static const struct kind_score score = {
     .wins = "wins_a",
@@ -138,4 +143,5 @@ const struct kind kind_match = {
     .score = &score,
     .check = check,
     .needs = needs,
+    .patience_s = patience_s,
 };

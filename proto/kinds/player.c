@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "proto/kinds/kind.h"
 
 const char *const go_rules_choices[] = {"chinese", "tromp-taylor", NULL};
 const char *const go_ko_choices[] = {"positional", "situational", "simple", NULL};
@@ -91,6 +92,20 @@ int go_game_check(const json_t *config, const char *opening, struct problem *pro
                            "must leave a game to play: fewer than %lld, is %lld", (long long)most,
                            (long long)moves);
     return TG_OK;
+}
+
+/* An engine that is given no time is cut off after 5 minutes (workers/alphago/player_engine.c); half as much
+ * again is its grace. */
+int engine_patience_s(double seconds) {
+    return KIND_PATIENCE_S + (seconds > 0 ? (int)(2 * seconds) : 300);
+}
+
+/* A slow machine under load still makes 500 playouts a second. */
+int player_patience_s(const json_t *player) {
+    double seconds = option_number(player, "seconds");
+    if (strcmp(option_string(player, "type"), "engine") == 0)
+        return engine_patience_s(seconds);
+    return KIND_PATIENCE_S + (seconds > 0 ? (int)(2 * seconds) : (int)(option_int(player, "playouts") / 500));
 }
 
 void player_needs(const json_t *player, json_t *needs) {

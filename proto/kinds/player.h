@@ -49,6 +49,9 @@ extern const struct option_spec player_options[];
 extern const char *const go_rules_choices[]; /* chinese, tromp-taylor */
 extern const char *const go_ko_choices[];    /* positional, situational, simple */
 
+/* Seconds that this player's longest thought may take on a slow machine. */
+int player_patience_s(const json_t *player);
+int engine_patience_s(double seconds); /* given for a move; 0: as long as it takes */
 int player_check(const char *field, const json_t *player, struct problem *problem);
 int go_rules_check(const json_t *config, struct problem *problem); /* komi's half points */
 /* The same; and a game is longer than its random opening, which is the option `opening`. */

@@ -44,6 +44,10 @@ static json_t *needs(const json_t *config) {
     return list;
 }
 
+static int patience_s(const json_t *config) {
+    return player_patience_s(option_object(config, "player"));
+}
+
 static const char *const outputs[] = {"games", NULL};
 
 const struct kind kind_selfplay = {
@@ -58,4 +62,5 @@ const struct kind kind_selfplay = {
     .chunk_type = "game",
     .check = check,
     .needs = needs,
+    .patience_s = patience_s,
 };

@@ -54,6 +54,10 @@ static json_t *needs(const json_t *config) {
     return list;
 }
 
+static int patience_s(const json_t *config) {
+    return engine_patience_s(option_number(config, "seconds"));
+}
+
 static const char *const outputs[] = {"games", NULL};
 
 const struct kind kind_teacher = {
@@ -68,4 +72,5 @@ const struct kind kind_teacher = {
     .chunk_type = "game",
     .check = check,
     .needs = needs,
+    .patience_s = patience_s,
 };

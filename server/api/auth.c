@@ -239,10 +239,18 @@ static void revoked(void *arg, int error, const struct problem *problem) {
 
 void handle_tokens_revoke(struct http_request *request, void *context) {
     struct revoke_call *call = call_begin(request, context, sizeof *call);
-    if (call && call_param_id(request, &call->id) == TG_OK) {
-        call->now_ms = clock_wall_ms();
-        call_write(&call->call, write_revoked, revoked);
+    if (!call || call_param_id(request, &call->id) != TG_OK) {
+        return;
     }
+    if (tokens_is_last_admin(call->call.api->tokens, call->id)) {
+        struct problem problem = {0};
+        problem_set(&problem, TG_EWRONG_STATE, "id",
+                    "this is the only admin token left; create another one first, or nobody could make any");
+        http_reply_problem(request, &problem);
+        return;
+    }
+    call->now_ms = clock_wall_ms();
+    call_write(&call->call, write_revoked, revoked);
 }
 
 /* ---- from the command line ---- */

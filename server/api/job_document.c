@@ -12,25 +12,26 @@ static int64_t total(const json_t *totals, const char *name) {
     return (int64_t)json_number_value(json_object_get(totals, name));
 }
 
-static bool count_pairs(const struct kind_score *score, const json_t *totals, int64_t games,
-                        struct rating_counts *out) {
+/* The complete pairs and their number; -1 when the kind has no pairs. */
+static int64_t count_pairs(const struct kind_score *score, const json_t *totals, struct rating_counts *out) {
     int64_t pairs[5], sum = 0;
     for (int i = 0; i < 5; i++) {
         if (!score->pairs[i]) {
-            return false;
+            return -1;
         }
         pairs[i] = total(totals, score->pairs[i]);
         sum += pairs[i];
     }
     *out = rating_pairs(pairs);
-    return sum > 0 && 2 * sum == games; /* every game is of a complete pair */
+    return sum;
 }
 
 static bool count_outcomes(const struct kind_score *score, const json_t *totals, struct rating_counts *out) {
     int64_t wins = total(totals, score->wins), draws = total(totals, score->draws),
             losses = total(totals, score->losses);
     int64_t games = wins + draws + losses;
-    if (games > 0 && !count_pairs(score, totals, games, out)) {
+    /* Pairs are the better estimate once every game is of a complete one. */
+    if (games > 0 && 2 * count_pairs(score, totals, out) != games) {
         *out = rating_games(wins, draws, losses);
     }
     return games > 0;
@@ -41,8 +42,11 @@ static json_t *finite_json(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static bool run_sprt(const struct kind *kind, const json_t *config, const struct rating_counts *counts,
-                     struct sprt *test, struct sprt_result *result) {
+/* A kind that plays pairs is tested on its complete pairs alone: half a pair would count its opening as
+ * strength. */
+static bool run_sprt(const struct kind *kind, const json_t *config, const json_t *totals, struct sprt *test,
+                     struct sprt_result *result) {
+    struct rating_counts counts;
     const json_t *options =
         kind->score->sprt_option ? json_object_get(config, kind->score->sprt_option) : NULL;
     if (!json_is_true(json_object_get(options, "enabled"))) {
@@ -52,7 +56,10 @@ static bool run_sprt(const struct kind *kind, const json_t *config, const struct
                           .elo1 = json_number_value(json_object_get(options, "elo1")),
                           .alpha = json_number_value(json_object_get(options, "alpha")),
                           .beta = json_number_value(json_object_get(options, "beta"))};
-    *result = rating_sprt(test, counts);
+    if (count_pairs(kind->score, totals, &counts) < 0) {
+        (void)count_outcomes(kind->score, totals, &counts);
+    }
+    *result = rating_sprt(test, &counts);
     return true;
 }
 
@@ -61,13 +68,13 @@ bool job_sprt_decided(const struct kind *kind, const json_t *config, const json_
     struct sprt test;
     struct sprt_result result;
     return kind && kind->score && count_outcomes(kind->score, totals, &counts) &&
-           run_sprt(kind, config, &counts, &test, &result) && result.state != SPRT_RUNNING;
+           run_sprt(kind, config, totals, &test, &result) && result.state != SPRT_RUNNING;
 }
 
-static json_t *sprt_json(const struct kind *kind, const json_t *config, const struct rating_counts *counts) {
+static json_t *sprt_json(const struct kind *kind, const json_t *config, const json_t *totals) {
     struct sprt test;
     struct sprt_result result;
-    if (!run_sprt(kind, config, counts, &test, &result)) {
+    if (!run_sprt(kind, config, totals, &test, &result)) {
         return json_null();
     }
     return json_pack("{s:o, s:o, s:o, s:f, s:f, s:s}", "llr", finite_json(result.llr), "lower",
@@ -88,7 +95,7 @@ json_t *job_score(const struct kind *kind, const json_t *config, const json_t *t
                      (json_int_t)draws, "losses", (json_int_t)losses, "games",
                      (json_int_t)(wins + draws + losses), "elo", finite_json(elo.elo), "elo_low",
                      finite_json(elo.low), "elo_high", finite_json(elo.high), "points",
-                     finite_json(elo.points), "sprt", sprt_json(kind, config, &counts));
+                     finite_json(elo.points), "sprt", sprt_json(kind, config, totals));
 }
 
 /* ---- the document ---- */

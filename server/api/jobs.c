@@ -109,6 +109,7 @@ static void read_config(struct job *job, const char *config) {
         job->sprt =
             json_is_true(json_object_get(json_object_get(object, job->kind->score->sprt_option), "enabled"));
     }
+    job->patience_s = job->kind && job->kind->patience_s ? job->kind->patience_s(object) : KIND_PATIENCE_S;
     json_decref(object);
 }
 

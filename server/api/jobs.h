@@ -21,6 +21,7 @@ struct job {
     const struct kind *kind;      /* of open jobs; NULL when this program does not know it */
     char kind_name[32];
     uint64_t seed;
+    int patience_s;              /* how long its runners may be silent */
     bool sprt;                   /* may end early, by its score */
     bool sprt_asked;             /* its score is being read */
     struct live_task *tasks;     /* that have sent a beat */

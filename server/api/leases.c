@@ -21,7 +21,7 @@
 #include "server/api/jobs.h"
 #include "server/api/live.h"
 
-enum { FREE_MAX = 256, HOLDING_MAX = 1024, WAIT_MAX_S = 60, HANG_S = 120 };
+enum { FREE_MAX = 256, HOLDING_MAX = 1024, WAIT_MAX_S = 60 };
 
 struct lease_call;
 
@@ -75,7 +75,7 @@ static int append_task(struct buf *out, const struct job *job, const struct gran
         "\"index\":%" PRId64 ",\"units\":%" PRId64 ",\"units_done\":%" PRId64 ",\"seed\":%" PRIu64
         ",\"config\":%s,\"inputs\":%s,\"hang_s\":%d,\"memory_bytes\":0}",
         lease->task, lease->job, job->name, job->kind_name, lease->attempt, lease->index, lease->units,
-        grant->units_done, task_seed(job, lease->index), job->config, job->inputs, HANG_S);
+        grant->units_done, task_seed(job, lease->index), job->config, job->inputs, job->patience_s);
 }
 
 static int append_tasks(struct lease_call *call, struct buf *out) {

@@ -61,6 +61,18 @@ void tokens_revoke(struct tokens *tokens, int64_t id, int64_t now_ms) {
     }
 }
 
+bool tokens_is_last_admin(const struct tokens *tokens, int64_t id) {
+    bool is_admin = false, another = false;
+    for (size_t i = 0; i < tokens->count; i++) {
+        const struct token *token = tokens->list[i];
+        if (token->role == ROLE_ADMIN && !token->revoked_ms) {
+            is_admin |= token->id == id;
+            another |= token->id != id;
+        }
+    }
+    return is_admin && !another;
+}
+
 bool tokens_none(const struct tokens *tokens) {
     return tokens->count == 0;
 }

@@ -18,6 +18,8 @@ void tokens_destroy(struct tokens *tokens);
 int tokens_add(struct tokens *tokens, const struct token_row *row);
 void tokens_revoke(struct tokens *tokens, int64_t id, int64_t now_ms);
 bool tokens_none(const struct tokens *tokens); /* there has never been one */
+/* It is the only admin's token that is not revoked: without it nobody could make another. */
+bool tokens_is_last_admin(const struct tokens *tokens, int64_t id);
 /* 0 and the token; TG_ETOKEN_UNKNOWN, TG_ETOKEN_REVOKED. */
 int tokens_find(const struct tokens *tokens, const char *text, struct token **out, struct problem *problem);
 /* Calls fn for tokens used since the last call of this. */

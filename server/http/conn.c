@@ -51,9 +51,6 @@ static void cut(struct http_server *server, struct http_conn *conn) {
 static void on_sweep(uv_timer_t *timer);
 
 static void arm_sweep(struct http_server *server) {
-    if (uv_is_active((uv_handle_t *)&server->sweep)) {
-        return;
-    }
     int64_t due = INT64_MAX;
     if (server->fresh.first) {
         due = server->fresh.first->deadline_ms;
@@ -61,7 +58,10 @@ static void arm_sweep(struct http_server *server) {
     if (server->waiting.first && server->waiting.first->deadline_ms < due) {
         due = server->waiting.first->deadline_ms;
     }
-    if (due != INT64_MAX) {
+    /* A timer that is set may be too late: a waiting connection has more time than a fresh one. */
+    bool soon_enough = uv_is_active((uv_handle_t *)&server->sweep) && server->sweep_due_ms <= due;
+    if (due != INT64_MAX && !soon_enough) {
+        server->sweep_due_ms = due;
         int64_t wait = due - clock_monotonic_ms();
         uv_timer_start(&server->sweep, on_sweep, wait > 0 ? (uint64_t)wait : 1, 0);
     }

@@ -44,6 +44,7 @@ struct http_server {
     uv_poll_t poll;
     uv_timer_t timer;
     uv_timer_t sweep; /* runs only while a connection owes us a header */
+    int64_t sweep_due_ms;
     uv_prepare_t prepare;
     uv_idle_t idle;
     int open_handles;

@@ -446,6 +446,7 @@ int agent_create(uv_loop_t *loop, const struct agent_config *config, struct agen
                                         .runner = config->runner,
                                         .engines = config->engines,
                                         .nice_level = config->nice_level,
+                                        .memory_bytes = config->memory_bytes,
                                         .beat_s = BEAT_S};
     uv_timer_init(loop, &agent->pause);
     uv_timer_init(loop, &agent->sweep);

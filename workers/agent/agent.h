@@ -48,6 +48,7 @@ struct agent_config {
     const char *name;    /* for people */
     int runners;         /* how many at once, at least 1 */
     int nice_level;
+    int64_t memory_bytes; /* a runner that uses more is ended; 0: no limit */
     int64_t cache_bytes;
     const json_t *engines; /* {"gnugo": "command"}; borrowed for the agent's life */
 };

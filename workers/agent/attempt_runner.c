@@ -37,6 +37,9 @@ void attempt_start_runner(struct attempt *attempt) {
     int64_t most = INT64_C(1) << 53;
     (void)json_get_int_or(attempt->lease, "hang_s", 0, 1000000, 0, &config.hang_s, NULL);
     (void)json_get_int_or(attempt->lease, "memory_bytes", 0, most, 0, &config.memory_bytes, NULL);
+    int64_t ours = attempt->services->memory_bytes; /* this machine's limit holds whatever a task asks for */
+    if (ours > 0 && (config.memory_bytes == 0 || config.memory_bytes > ours))
+        config.memory_bytes = ours;
     int error = frame ? runner_start(attempt->services->loop, &config, frame, &events, attempt,
                                      &attempt->runner, &problem)
                       : problem_set(&problem, TG_ENO_MEMORY, NULL, "out of memory");

@@ -65,6 +65,13 @@ static const struct option_spec flags[] = {
      .max = 19,
      .initial = "10",
      .help = "nice level of the runners"},
+    {.name = "memory_mib",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 1 << 24,
+     .initial = "0",
+     .unit = "MiB",
+     .help = "memory that a runner may use before it is ended; 0: the machine's, shared among the runners"},
     {.name = "cache_mib",
      .type = OPTION_INT,
      .min = 1,
@@ -251,6 +258,8 @@ static int start(const char *started_as, const json_t *options, struct problem *
     if (!error)
         error = add_engines(engines, json_object_get(options, "engine"), problem);
     int runners = (int)option_int(options, "runners");
+    runners = runners > 0 ? runners : machine_cores();
+    int64_t memory = option_int(options, "memory_mib") << 20;
     struct agent_config config = {
         .server = option_string(options, "server"),
         .token = token[0] ? token : NULL,
@@ -258,8 +267,9 @@ static int start(const char *started_as, const json_t *options, struct problem *
         .data = data,
         .runner = runner,
         .name = name[0] ? name : host,
-        .runners = runners > 0 ? runners : machine_cores(),
+        .runners = runners,
         .nice_level = (int)option_int(options, "nice"),
+        .memory_bytes = memory > 0 ? memory : (int64_t)machine_memory_bytes() / runners,
         .cache_bytes = option_int(options, "cache_mib") << 20,
         .engines = engines,
     };

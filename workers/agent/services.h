@@ -19,8 +19,9 @@ struct services {
     const char *runner;    /* path of tengen-run */
     const json_t *engines; /* {"gnugo": "command"} */
     int nice_level;
-    int64_t worker; /* our id; 0 until registered */
-    int64_t beat_s; /* as the coordinator said last */
+    int64_t memory_bytes; /* limit of each runner; 0: none */
+    int64_t worker;       /* our id; 0 until registered */
+    int64_t beat_s;       /* as the coordinator said last */
 };
 
 #endif
