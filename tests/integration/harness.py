@@ -355,7 +355,10 @@ class Api:
             headers.setdefault("Authorization", "Bearer " + self.token)
         connection = self._connection()
         try:
-            connection.request(method, path, body=body, headers=headers)
+            try:
+                connection.request(method, path, body=body, headers=headers)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a body that is refused early: the answer may be there all the same
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         except http.client.HTTPException as error:

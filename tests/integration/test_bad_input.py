@@ -209,6 +209,10 @@ def tokens_and_roles(t):
         t.equal(server.api_as(admin).call("DELETE", f"/api/v1/tokens/{view}").status, 204, "status")
         t.problem(server.api_as(tokens["view"]).get("/api/v1/jobs"), 401, "token_revoked", "Authorization")
         t.problem(server.api_as(admin).call("DELETE", "/api/v1/tokens/99"), 404, "not_found", "id")
+    with t.subtest("the last admin"):
+        last = next(token["id"] for token in listed if token["role"] == "admin")
+        t.problem(server.api_as(admin).call("DELETE", f"/api/v1/tokens/{last}"), 409, "wrong_state", "id")
+        t.equal(server.api_as(admin).get("/api/v1/whoami").json["role"], "admin", "role")
     with t.subtest("no token in the log"):
         t.true(admin not in server.log(), "the admin's token")
     with t.subtest("another worker's leases"):
