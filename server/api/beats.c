@@ -191,10 +191,6 @@ static void publish_items(struct beat_call *call, const char *name, json_t *item
 
 static void beat_written(void *arg, int error, const struct problem *problem) {
     struct beat_call *call = arg;
-    if (error && call->regrant) {
-        sched_lease_undo(call->call.api->sched, call->holder.task, call->holder.attempt);
-        api_changed(call->call.api);
-    }
     if (call_failed(&call->call, error, problem)) {
         return;
     }

@@ -66,7 +66,7 @@ void handle_job_tasks(struct http_request *request, void *context) {
 
 /* ---- lines ---- */
 
-enum { LINES_MAX = 10000 };
+enum { LINES_MAX = 10000, LINES_BYTES = 4 << 20, LINES_FULL = 1 };
 /* What a metric's name may hold; so it can stand in a link as it is. */
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/"
 
@@ -74,6 +74,7 @@ struct lines_call {
     struct call call;
     int64_t job, cursor, limit, last;
     int count;
+    bool full;               /* there may be more */
     const char *name, *path; /* of metrics; for the link to the next page */
     struct buf text;
 };
@@ -83,7 +84,9 @@ static int add_line(struct lines_call *call, int64_t cursor, json_t *line) {
     json_decref(line);
     call->last = cursor;
     call->count++;
-    return error ? error : buf_append(&call->text, "\n", 1);
+    error = error ? error : buf_append(&call->text, "\n", 1);
+    call->full = call->count == call->limit || call->text.size >= LINES_BYTES;
+    return error ? error : call->full ? LINES_FULL : 0;
 }
 
 static int add_metric(void *arg, const struct metric_row *row) {
@@ -102,14 +105,19 @@ static int add_log(void *arg, const struct log_row *row) {
 static int list_metrics(struct store_tx *tx, void *arg, struct problem *problem) {
     struct lines_call *call = arg;
     int error = must_exist(tx, call->job, problem);
-    return error ? error
-                 : metric_list(tx, call->job, call->name, call->cursor, (int)call->limit, add_metric, call);
+    if (!error) {
+        error = metric_list(tx, call->job, call->name, call->cursor, (int)call->limit, add_metric, call);
+    }
+    return error == LINES_FULL ? 0 : error;
 }
 
 static int list_log(struct store_tx *tx, void *arg, struct problem *problem) {
     struct lines_call *call = arg;
     int error = must_exist(tx, call->job, problem);
-    return error ? error : log_list(tx, call->job, call->cursor, (int)call->limit, add_log, call);
+    if (!error) {
+        error = log_list(tx, call->job, call->cursor, (int)call->limit, add_log, call);
+    }
+    return error == LINES_FULL ? 0 : error;
 }
 
 static void lines_listed(void *arg, int error, const struct problem *problem) {
@@ -117,7 +125,7 @@ static void lines_listed(void *arg, int error, const struct problem *problem) {
     if (call_failed(&call->call, error, problem)) {
         return;
     }
-    if (call->count == call->limit) {
+    if (call->full) {
         char link[256];
         snprintf(link, sizeof link,
                  "</api/v1/jobs/%" PRId64 "/%s?limit=%" PRId64 "&after=%" PRId64 "%s%.100s>; rel=next",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "server/api/idmap.h"
 #include "server/api/live.h"
 
@@ -71,7 +72,7 @@ static void evict(struct jobs *jobs) {
     struct job *oldest = NULL, *job;
     size_t at = 0;
     while ((job = idmap_next(&jobs->table, &at))) {
-        if (!job->open && !job->to_publish && !job->readers &&
+        if (!job->open && !job->to_publish && !job->live_to_publish && !job->readers &&
             (!oldest || job->looked_at < oldest->looked_at)) {
             oldest = job;
         }
@@ -140,6 +141,7 @@ void jobs_ended(struct jobs *jobs, int64_t id) {
     if (!job || !job->open) {
         return;
     }
+    log_info("api", "job %lld has ended", (long long)id);
     live_forget_job(jobs->api->live, job);
     job->open = false;
     jobs->ended++;

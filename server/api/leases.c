@@ -55,6 +55,7 @@ struct lease_call {
     bool full;   /* everything was queued: when `writing` is 0 the answer can be made */
     const char *reason;
     bool drain;
+    struct problem problem; /* why a lease could not be stored */
     struct parked parked;
 };
 
@@ -105,8 +106,24 @@ static int append_held(const struct lease_call *call, struct buf *out) {
     return error ? error : buf_append_text(out, "]");
 }
 
+/* The disk is in trouble: an error makes the worker back off, where an empty answer would make it ask again.
+ */
+static bool refused_by_store(const struct lease_call *call) {
+    for (int i = 0; i < call->grant_count; i++) {
+        if (!call->grants[i].failed) {
+            return false;
+        }
+    }
+    return call->problem.error && call->problem.error != TG_EWRONG_STATE &&
+           call->problem.error != TG_ENOT_FOUND;
+}
+
 static void answer(struct lease_call *call) {
     struct buf out = BUF_INIT;
+    if (refused_by_store(call)) {
+        call_failed(&call->call, call->problem.error, &call->problem);
+        return;
+    }
     int error = append_tasks(call, &out);
     error = error ? error : append_held(call, &out);
     if (!error && call->reason) {
@@ -144,6 +161,8 @@ static void lease_written(void *arg, int error, const struct problem *problem) {
     if (error) {
         sched_lease_undo(api->sched, grant->what.task, grant->what.attempt);
         call->reason = "the coordinator could not store the lease";
+        call->problem = *problem;
+        call->problem.error = error;
         api_changed(api);
     } else {
         struct job *job = jobs_find(api->jobs, grant->what.job);
@@ -272,12 +291,8 @@ static void regranted(void *arg, int error, const struct problem *problem) {
     struct regrant *held = arg;
     struct lease_call *call = held->lease;
     held->failed = error != TG_OK;
-    if (error) {
-        sched_lease_undo(call->call.api->sched, held->holder.task, held->holder.attempt);
-        api_changed(call->call.api);
-    } else {
-        call->call.api->counters.leases_regranted++;
-    }
+    /* The scheduler holds it for leased until it lapses again, which the store knows already. */
+    call->call.api->counters.leases_regranted += !held->failed;
     call->writing--;
     answer_when_written(call);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/wire/json.h"
 #include "server/api/handlers.h"
 #include "server/api/jobs.h"
@@ -339,7 +340,9 @@ static int take_unmet(void *arg, int64_t job, enum job_state state) {
 }
 
 static int copy_row(void *arg, const struct job_row *row) {
-    *(struct job_row *)arg = *row; /* numbers; the strings are replaced by the caller */
+    struct job_row *out = arg;
+    *out = *row; /* the numbers; the strings are the row's and go with it */
+    out->kind = out->name = out->document = out->config = out->inputs = out->after = out->error = NULL;
     return 0;
 }
 
@@ -399,7 +402,9 @@ static int build_answer(struct store_tx *tx, struct submit_call *call) {
     }
     if (!error) {
         json_t *answer = call->set ? json_pack("{s:O}", "jobs", list) : json_incref(json_array_get(list, 0));
-        error = json_append(&call->answer, answer);
+        char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(16));
+        error = text ? buf_append_text(&call->answer, text) : TG_ENO_MEMORY;
+        free(text);
         json_decref(answer);
     }
     json_decref(list);
@@ -505,6 +510,8 @@ static void submitted(void *arg, int error, const struct problem *problem) {
     for (int i = 0; i < call->count && !call->replayed; i++) {
         /* Out of memory: the job is stored and will be taken up when the server is started again. */
         if (take_up(call, i) == TG_OK) {
+            log_info("api", "job %lld (%s) was submitted", (long long)call->jobs[i].id,
+                     call->jobs[i].kind->name);
             jobs_touch(api->jobs, call->jobs[i].id);
         }
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/wire/json.h"
 #include "server/api/fleet.h"
 #include "server/api/handlers.h"
@@ -143,6 +144,7 @@ static void registered(void *arg, int error, const struct problem *problem) {
         return;
     }
     struct worker *worker = fleet_find(api->fleet, call->id);
+    log_info("api", "worker %lld (%s) has registered", (long long)call->id, worker->name);
     worker->token = http_user_id(call->call.request); /* who knows the instance may speak for it */
     fleet_seen(api, worker);
     fleet_publish(api, worker);

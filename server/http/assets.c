@@ -1,6 +1,7 @@
 #include "server/http/assets.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,10 +64,13 @@ static void serve_bytes(struct http_request *request, const struct asset *asset,
     size_t size = gzip ? asset->gzip_size : asset->size;
     security_headers(request);
     http_add_header(request, "Vary", "Accept-Encoding");
-    if (gzip) {
+    char etag[80];
+    snprintf(etag, sizeof etag, "%s", asset->etag);
+    if (gzip) { /* other bytes, so another strong tag */
         http_add_header(request, "Content-Encoding", "gzip");
+        snprintf(etag, sizeof etag, "%.*s-gz\"", (int)strlen(asset->etag) - 1, asset->etag);
     }
-    if (http_select_range(request, asset->etag, (int64_t)size, &status, &offset, &length)) {
+    if (http_select_range(request, etag, (int64_t)size, &status, &offset, &length)) {
         http_reply_static(request, status, asset->type, data + offset, (size_t)length);
     }
 }

@@ -80,6 +80,7 @@ struct http_request {
     struct route_params params;
     size_t uri_size;
     int64_t begun_ns;
+    int64_t suspended_ns, since_ns; /* how long it has waited for us in all; since when it does now */
 
     bool needs_host; /* HTTP/1.1 */
     bool opened;     /* the header was looked at */

@@ -45,11 +45,25 @@ static int error_of_status(unsigned status) {
     }
 }
 
+static const char *detail_of_status(unsigned status) {
+    switch (status) {
+    case MHD_HTTP_URI_TOO_LONG:
+        return "the address is too long; it may have 8192 bytes";
+    case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return "the header is too large; it may have 16384 bytes in all";
+    case MHD_HTTP_CONTENT_TOO_LARGE:
+        return "the body is too large";
+    case MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED:
+        return "send HTTP/1.1 (or HTTP/1.0)";
+    default:
+        return status < 500 ? "this is not a well-formed HTTP/1.1 request; see RFC 9112"
+                            : "the request could not be served";
+    }
+}
+
 struct MHD_Response *own_errors_response(unsigned status) {
     struct problem problem = {0};
-    problem_set(&problem, error_of_status(status), NULL, "%s",
-                status < 500 ? "this is not a well-formed HTTP/1.1 request; see RFC 9112"
-                             : "the request could not be served");
+    problem_set(&problem, error_of_status(status), NULL, "%s", detail_of_status(status));
     json_t *document = problem_to_json(&problem);
     json_object_set_new(document, "status", json_integer(status));
     char *text = json_dumps(document, JSON_COMPACT);

@@ -10,6 +10,8 @@
 #include "proto/wire/problem.h"
 
 enum { SOURCE_BLOCK = 64 << 10 };
+/* 16 digits: 0.1 is 0.1 and not 0.10000000000000001. */
+#define JSON_STYLE (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16))
 
 static void common_headers(struct MHD_Response *response, const char *type) {
     if (type) {
@@ -122,7 +124,7 @@ void http_reply_static(struct http_request *request, int status, const char *typ
 }
 
 void http_reply_json(struct http_request *request, int status, json_t *value) {
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text = value ? json_dumps(value, JSON_STYLE) : NULL;
     json_decref(value);
     if (!text) {
         reply_out_of_memory(request);
@@ -173,7 +175,7 @@ struct http_canned {
 
 struct http_canned *http_canned_json(const json_t *value) {
     struct http_canned *canned = calloc(1, sizeof *canned);
-    char *text = canned ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = canned ? json_dumps(value, JSON_STYLE) : NULL;
     if (text) {
         canned->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
         if (!canned->response) {

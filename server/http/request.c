@@ -178,10 +178,9 @@ static void open_request(struct http_request *request, const char *url, const ch
 
 /* A body that trickles in holds memory for nothing. */
 static bool too_slow(const struct http_request *request) {
-    int64_t lasted_ms = (clock_monotonic_ns() - request->begun_ns) / 1000000;
-    return lasted_ms > 10000 && !request->sink.data &&
-           request->received * 1000 / (uint64_t)lasted_ms <
-               (uint64_t)request->server->options.body_bytes_per_s;
+    int64_t lasted_ms = (clock_monotonic_ns() - request->begun_ns - request->suspended_ns) / 1000000;
+    return lasted_ms > 10000 && request->received * 1000 / (uint64_t)lasted_ms <
+                                    (uint64_t)request->server->options.body_bytes_per_s;
 }
 
 static enum MHD_Result take_piece(struct http_request *request, const char *data, size_t *size) {
@@ -189,6 +188,10 @@ static enum MHD_Result take_piece(struct http_request *request, const char *data
     if (request->replied) { /* refused half-way: the answer is sent when the client has finished */
         *size = 0;
         return request->received > DISCARD_MAX ? MHD_NO : MHD_YES;
+    }
+    if (too_slow(request)) {
+        request->server->stats.timed_out++;
+        return MHD_NO;
     }
     if (request->sink.data) {
         size_t taken = request->sink.data(request->sink.arg, (const uint8_t *)data, *size);
@@ -199,10 +202,6 @@ static enum MHD_Result take_piece(struct http_request *request, const char *data
             request_suspend(request);
         }
         return MHD_YES;
-    }
-    if (too_slow(request)) {
-        request->server->stats.timed_out++;
-        return MHD_NO;
     }
     int error = buf_append(&request->body, data, *size);
     if (error) {
@@ -272,6 +271,7 @@ enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, con
 void request_suspend(struct http_request *request) {
     TG_ASSERT(!request->suspended);
     request->suspended = true;
+    request->since_ns = clock_monotonic_ns();
     request->server->stats.suspended++;
     MHD_suspend_connection(request->connection);
 }
@@ -279,6 +279,7 @@ void request_suspend(struct http_request *request) {
 void request_resume(struct http_request *request) {
     TG_ASSERT(request->suspended);
     request->suspended = false;
+    request->suspended_ns += clock_monotonic_ns() - request->since_ns;
     request->server->stats.suspended--;
     MHD_resume_connection(request->connection);
     http_kick(request->server);

@@ -2,9 +2,12 @@
 # run_tests: timeout=240
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
+import re
+import shutil
 import socket
 import struct
 import time
@@ -450,6 +453,58 @@ def the_dashboard_and_its_headers(t):
     t.equal((embedded.status, embedded.headers["Content-Type"]), (200, "text/html; charset=utf-8"), "the embedded page")
 
 
+def metrics_and_log_are_kept_and_paged(t):
+    api = t.server().api
+    job = api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)["id"]
+    worker = harness.FakeWorker(api)
+    task = worker.lease()["tasks"][0]
+    metrics = [{"name": f"m{n % 2}", "step": n, "value": n / 8} for n in range(7)]
+    lines = [{"time_ms": n, "level": "info", "text": f"line {n} \u2603"} for n in range(5)]
+    for _ in range(2):  # the second time adds nothing
+        t.equal(worker.beat(task, sequence=1, metrics=metrics, log=lines).status, 200, "a beat")
+
+    def pages(path):
+        while path:
+            answer = api.get(path)
+            t.equal((answer.status, answer.headers["Content-Type"]), (200, "application/x-ndjson"), path)
+            yield answer.lines
+            link = answer.headers["Link"]
+            path = re.match(r"<([^>]+)>; rel=next$", link)[1] if link else None
+
+    got = list(pages(f"/api/v1/jobs/{job}/metrics?limit=3"))
+    t.equal([len(page) for page in got], [3, 3, 1], "lines a page")
+    t.equal([{k: line[k] for k in ("name", "step", "value")} for page in got for line in page], metrics, "metrics")
+    only = [line["step"] for page in pages(f"/api/v1/jobs/{job}/metrics?name=m1&limit=2") for line in page]
+    t.equal(only, [1, 3, 5], "of one name")
+    t.equal([line["text"] for page in pages(f"/api/v1/jobs/{job}/log?limit=2") for line in page],
+            [line["text"] for line in lines], "the log")
+    t.problem(api.get(f"/api/v1/jobs/{job}/metrics?name=a%20b"), 400, "invalid", "name")
+    t.problem(api.get("/api/v1/jobs/99/metrics"), 404, "not_found")
+
+
+def https(t):
+    if not shutil.which("openssl"):
+        t.skip("there is no openssl to make a certificate with")
+    folder = t.folder("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    t.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+          "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", check=0)
+    server = t.server(tls_cert=cert, tls_key=key, tls_ca=cert)
+    t.equal(server.api.get("/healthz").status, 200, "over TLS")
+    token = server.create_token("admin")
+    answer = server.api.post("/api/v1/session", json={"token": token})
+    t.contains(answer.headers["Set-Cookie"], "Secure", "the cookie")
+    data = safetensors(2_000_000)
+    put = {"Content-Type": "application/octet-stream"}
+    digest = server.api_as(token).call("PUT", "/api/v1/checkpoints", body=data, headers=put).json["sha256"]
+    t.true(server.api_as(token).get(f"/api/v1/checkpoints/{digest}").body == data, "a large body both ways")
+    with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
+        plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            t.true(b"200 OK" not in plain.recv(1000), "plain HTTP gets no answer")
+    t.equal(server.api.get("/healthz").status, 200, "and harms nobody")
+
+
 def metrics_are_well_formed(t):
     api = t.server().api
     api.get("/nothing")
@@ -473,4 +528,5 @@ if __name__ == "__main__":
                 a_long_poll_gets_work_as_soon_as_there_is_some, a_task_goes_to_nobody_who_has_hung_up,
                 a_lease_lapses_and_comes_back, a_drained_task_is_put_back, five_failures_fail_the_job,
                 content_goes_in_and_comes_out, a_stream_waits_for_the_next_chunk, events_are_pushed_and_resumed,
-                the_dashboard_and_its_headers, metrics_are_well_formed, timeout=40)
+                the_dashboard_and_its_headers, metrics_and_log_are_kept_and_paged, https,
+                metrics_are_well_formed, timeout=40)

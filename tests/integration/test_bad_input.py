@@ -67,6 +67,9 @@ def bodies_of_jobs(t):
     refused("missing_field", "body", b"")
     refused("unsupported_media_type", "Content-Type", b'{"kind": "selfplay"}', 415, {"Content-Type": "text/plain"})
     refused("too_large", "body", b" " * (1 << 20) + b" {}", 413)
+    with t.subtest("a body of unknown size that is too large"):
+        t.problem(server.api.call("POST", "/api/v1/jobs", body=iter([b" " * 65536] * 20), headers=JSON), 413,
+                  "too_large", "body")
     with t.subtest("an array is no object"):
         t.equal(server.api.call("POST", "/api/v1/jobs", body=b"[]", headers=JSON).status, 400, "status")
     with t.subtest("a job that waits for one that is not there"):
