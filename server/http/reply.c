@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "proto/base/log.h"
 #include "proto/wire/problem.h"
 
 enum { SOURCE_BLOCK = 64 << 10 };
@@ -144,6 +145,9 @@ static void error_headers(struct http_request *request, int error, int status) {
 
 void http_reply_problem(struct http_request *request, const struct problem *problem) {
     int status = tg_error_status(problem->error);
+    if (status == 500) /* not the client's fault, nor one that passes: whoever runs this should know */
+        log_error("http", "%s %s: %s: %s", http_route_of(request) ? http_route_of(request)->method : "-",
+                  http_path(request), tg_error_code(problem->error), problem->detail);
     error_headers(request, problem->error, status);
     json_t *document = problem_to_json(problem);
     char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
