@@ -58,10 +58,12 @@ async function watching(page, real) {
   await test("real: a live game moves on the overview, and is followed in the viewer", async () => {
     await page.goto(`${real.url}/#/`);
     await page.locator(".live-card .shudan-goban").waitFor({ timeout: LONG_MS });
-    const caption = await text(page, ".live-caption");
-    await until(async () => (await text(page, ".live-caption")) !== caption, "the next move", LONG_MS);
+    // Between two games there is no board for a moment.
+    const captions = async () => (await page.locator(".live-caption").allInnerTexts()).join();
+    const seen = await captions();
+    await until(async () => ![seen, ""].includes(await captions()), "the next move", LONG_MS);
     await screenshot(page, "real-overview");
-    await page.locator(".live-card .live-board").click();
+    await page.locator(".live-card .live-board").click({ timeout: LONG_MS });
     await page.locator(".viewer .shudan-goban").waitFor();
     const move = () => text(page, ".viewer-card .between");
     const before = await move();
@@ -182,10 +184,11 @@ async function administering(page, real) {
   });
   await test("real: signing out and in", async () => {
     await page.locator(".side-foot").getByRole("button", { name: "Sign out" }).click();
-    await page.getByLabel("Token").fill(`tg_${"x".repeat(43)}`);
+    const token = page.locator(".sign-in").getByLabel("Token", { exact: true });
+    await token.fill(`tg_${"x".repeat(43)}`);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.locator(".sign-in .problem").waitFor();
-    await page.getByLabel("Token").fill(real.token);
+    await token.fill(real.token);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("heading", { name: "Tokens" }).waitFor();
     ok(

@@ -116,6 +116,7 @@ static void rmsprop(const struct optimizer_options *o, struct stretch s, float r
 static void adam(const struct optimizer_options *o, struct stretch s, float rate, int64_t step) {
     float first = 1 - powf(o->momentum, (float)step), second = 1 - powf(o->decay, (float)step);
     bool decoupled = o->rule == OPTIMIZER_ADAMW;
+    TG_ASSERT(s.slot[0] && s.slot[1]);
     for (size_t i = 0; i < s.count; i++) {
         float g = s.g[i] + (decoupled ? 0 : s.decay * s.w[i]);
         s.slot[0][i] = o->momentum * s.slot[0][i] + (1 - o->momentum) * g;

@@ -5,7 +5,6 @@
  *     minatar  3x3, 16 - 128                                      Young & Tian 2019, 10x10xC
  */
 #include <stdio.h>
-#include <string.h>
 #include "workers/zoo/parts.h"
 #include "workers/zoo/zoo.h"
 
@@ -37,9 +36,7 @@ static const struct form shapes[] = {
 static tensor build(struct graph *graph, tensor x, const json_t *o, bool training, int classes) {
     (void)training;
     (void)classes;
-    const struct form *form = shapes;
-    while (strcmp(forms[form - shapes], option_string(o, "form")))
-        form++;
+    const struct form *form = &shapes[choice_index(forms, option_string(o, "form"))];
     for (int i = 0; i < form->layers; i++) {
         const struct layer *l = &form->layer[i];
         char name[PART_NAME_MAX];

@@ -1,4 +1,5 @@
 /* network.c - see network.h. */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -135,8 +136,10 @@ static int check_format(const json_t *metadata, const char *format, struct probl
 
 static int read_step(const json_t *metadata, int64_t *step, struct problem *problem) {
     const char *text = json_string_value(json_object_get(metadata, "step"));
-    char end;
-    if (!text || sscanf(text, "%" SCNd64 "%c", step, &end) != 1 || *step < 0)
+    char *end = NULL;
+    errno = 0;
+    *step = text ? strtoll(text, &end, 10) : -1;
+    if (!text || end == text || *end || errno || *step < 0)
         return problem_set(problem, TG_EINVALID, "__metadata__.step",
                            "must be a whole number that is not negative");
     return TG_OK;
@@ -205,12 +208,13 @@ int training_save(const struct network *network, const struct training_state *st
             views[count] = view_of(param, names[count], values);
         }
     }
-    views[count] = (struct tensor_view){.name = "rng",
-                                        .dtype = DTYPE_I64,
-                                        .rank = 1,
-                                        .shape = {4},
-                                        .data = state->rng->s,
-                                        .bytes = sizeof state->rng->s};
+    if (!error)
+        views[count] = (struct tensor_view){.name = "rng",
+                                            .dtype = DTYPE_I64,
+                                            .rank = 1,
+                                            .shape = {4},
+                                            .data = state->rng->s,
+                                            .bytes = sizeof state->rng->s};
     if (!error && state->counters)
         error = set_json(metadata, "counters", state->counters);
     error = error ? problem_set(problem, error, path, "no memory to write the training state")

@@ -2,6 +2,8 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include "proto/base/error.h"
 #include "workers/zoo/parts.h"
 
 enum { LAYER_MAX = 4096 };
@@ -67,4 +69,12 @@ int stages_parse(const char *text, struct stages *out) {
             out->value[stage][out->layers[stage]++] = number;
     }
     return out->layers[out->count - 1] ? 0 : -1;
+}
+
+int choice_index(const char *const *choices, const char *choice) {
+    int index = 0;
+    while (choices[index] && strcmp(choices[index], choice) != 0)
+        index++;
+    TG_ASSERT(choices[index] && "a choice that its table lacks");
+    return index;
 }

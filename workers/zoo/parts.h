@@ -15,6 +15,9 @@ const char *part_name(char out[PART_NAME_MAX], const char *prefix, int number, c
 tensor conv_norm(struct graph *graph, const char *name, tensor x, int channels, int kernel, int stride);
 tensor conv_norm_relu(struct graph *graph, const char *name, tensor x, int channels, int kernel, int stride);
 
+/* Where a checked choice stands in its table. */
+int choice_index(const char *const *choices, const char *choice);
+
 /* "64 64 / 128 128": the numbers of each stage. "96x6" stands for six times 96. 0, or -1 when it is not of
  * this form. */
 struct stages {

@@ -9,7 +9,6 @@
  * option B). The paper's CIFAR-10 network of 20 layers is "16x3 / 32x3 / 64x3"; a tower for boards has one
  * stage. */
 #include <stdio.h>
-#include <string.h>
 #include "workers/zoo/parts.h"
 #include "workers/zoo/zoo.h"
 
@@ -93,9 +92,7 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     struct stages stages;
     if (stages_parse(option_string(o, "stages"), &stages))
         return graph_fail(graph, "trunk.stages", "must be " STAGES_HELP);
-    enum form form = BASIC;
-    while (strcmp(forms[form], option_string(o, "form")))
-        form++;
+    enum form form = (enum form)choice_index(forms, option_string(o, "form"));
     int squeeze = (int)option_int(o, "squeeze"), channels = stages.value[0][0];
     x = conv_norm_relu(graph, "stem", x, channels, 3, 1);
     for (int s = 0; s < stages.count; s++)

@@ -119,7 +119,7 @@ static int check_version(const json_t *architecture, struct problem *problem) {
                            "must be an object with version, input, trunk and heads");
     json_object_foreach((json_t *)architecture, name, member) {
         int known = 0;
-        while (members[known] && strcmp(members[known], name))
+        while (members[known] && strcmp(members[known], name) != 0)
             known++;
         if (!members[known])
             return problem_set(problem, TG_EUNKNOWN_OPTION, name,
