@@ -160,6 +160,43 @@ static void error_rates_are_what_was_asked_for(void **state) {
     assert_true(misses > 0.05 && misses < 0.13);
 }
 
+/* As matches are tested: by complete pairs. `draw` is the share of drawn games. */
+static double acceptance_of_pairs(struct rng *rng, const struct sprt *test, double elo, double draw,
+                                  int tests) {
+    double win = rating_score_of_elo(elo) - draw / 2;
+    int accepted = 0;
+    for (int i = 0; i < tests; i++) {
+        struct rating_counts counts = {.outcomes = 5};
+        struct sprt_result result;
+        do {
+            counts.count[draw_game(rng, win, draw) + draw_game(rng, win, draw)]++;
+            result = rating_sprt(test, &counts);
+        } while (result.state == SPRT_RUNNING);
+        accepted += result.state == SPRT_ACCEPTED;
+    }
+    return (double)accepted / tests;
+}
+
+static void error_rates_of_pairs_hold_for_small_and_large_differences(void **state) {
+    static const struct {
+        double elo1;
+        int tests;
+    } cases[] = {{20, 2000}, {60, 6000}, {100, 6000}, {200, 6000}};
+    struct rng rng;
+    rng_seed(&rng, 13);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int drawn = 0; drawn < 2; drawn++) {
+            const struct sprt test = {.elo0 = 0, .elo1 = cases[i].elo1, .alpha = 0.05, .beta = 0.05};
+            double draw = drawn ? 0.3 : 0, most = 0.05 + 4 * sqrt(0.05 * 0.95 / cases[i].tests);
+            double by_chance = acceptance_of_pairs(&rng, &test, 0, draw, cases[i].tests);
+            double missed = 1 - acceptance_of_pairs(&rng, &test, test.elo1, draw, cases[i].tests);
+            print_message("# 0 against %.0f Elo, %.0f %% draws: accepted by chance %.4f, missed %.4f\n",
+                          test.elo1, 100 * draw, by_chance, missed);
+            assert_true(by_chance < most); /* 4 standard errors above what was asked for */
+            assert_true(missed < most);
+        }
+}
+
 static void the_interval_covers_the_truth(void **state) {
     struct rng rng;
     rng_seed(&rng, 12);
@@ -186,6 +223,7 @@ int main(void) {
         cmocka_unit_test(the_approximation_is_close_to_the_exact_ratio),
         cmocka_unit_test(it_stops_at_the_bounds),
         cmocka_unit_test(error_rates_are_what_was_asked_for),
+        cmocka_unit_test(error_rates_of_pairs_hold_for_small_and_large_differences),
         cmocka_unit_test(the_interval_covers_the_truth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
