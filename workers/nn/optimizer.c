@@ -85,11 +85,12 @@ struct stretch {
 };
 
 static void sgd(const struct optimizer_options *o, struct stretch s, float rate) {
+    float *velocity = o->momentum > 0 ? s.slot[0] : NULL;
     for (size_t i = 0; i < s.count; i++) {
         float g = s.g[i] + s.decay * s.w[i], move = g;
-        if (o->momentum > 0) {
-            s.slot[0][i] = o->momentum * s.slot[0][i] + g;
-            move = o->nesterov ? g + o->momentum * s.slot[0][i] : s.slot[0][i];
+        if (velocity) {
+            velocity[i] = o->momentum * velocity[i] + g;
+            move = o->nesterov ? g + o->momentum * velocity[i] : velocity[i];
         }
         s.w[i] -= rate * move;
     }
@@ -98,6 +99,7 @@ static void sgd(const struct optimizer_options *o, struct stretch s, float rate)
 static void rmsprop(const struct optimizer_options *o, struct stretch s, float rate) {
     float *mean = o->centred ? s.slot[1] : NULL,
           *momentum = o->momentum > 0 ? s.slot[o->centred ? 2 : 1] : NULL;
+    TG_ASSERT(s.slot[0]);
     for (size_t i = 0; i < s.count; i++) {
         float g = s.g[i] + s.decay * s.w[i];
         float square = s.slot[0][i] = o->decay * s.slot[0][i] + (1 - o->decay) * g * g;
