@@ -138,10 +138,12 @@ static void make_parents(const char *folder) {
 
 static int open_api(struct program *program, const char *folder, struct problem *problem) {
     const json_t *options = program->options;
-    const char *web = option_string(options, "web");
+    const char *web = option_string(options, "web"), *public_url = option_string(options, "public_url");
     struct api_settings settings = {
         .data = folder,
         .web = web[0] ? web : NULL,
+        .bind = option_string(options, "bind"),
+        .public_url = public_url[0] ? public_url : NULL,
         .lease_s = (int)option_int(options, "lease_s"),
         .free_floor = (uint64_t)option_int(options, "free_floor_mib") << 20,
         .body_max = (size_t)option_int(options, "max_body_mib") << 20,

@@ -22,6 +22,13 @@ static const struct option_spec options[] = {
      .max = 64,
      .initial = "\"127.0.0.1\"",
      .help = "numeric address to listen on; beyond loopback only when there is a token"},
+    {.name = "public_url",
+     .type = OPTION_STRING,
+     .max = 200,
+     .initial = "\"\"",
+     .help = "where other machines reach this server (https://go.example:7361), for the join command; "
+             "default: as "
+             "the dashboard was reached"},
     {.name = "port",
      .type = OPTION_INT,
      .min = 0,

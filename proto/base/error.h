@@ -34,6 +34,7 @@
     X(WRONG_ROLE, "wrong_role", 403, "The token's role does not allow this")                                 \
     X(NOT_FOUND, "not_found", 404, "Not found")                                                              \
     X(METHOD, "method_not_allowed", 405, "Method not allowed")                                               \
+    X(TIMEOUT, "timeout", 408, "Request timeout")                                                            \
     X(WRONG_STATE, "wrong_state", 409, "Not possible in this state")                                         \
     X(LEASE_LOST, "lease_lost", 409, "The lease was lost")                                                   \
     X(CHUNK_CONFLICT, "chunk_conflict", 409, "A different chunk is stored under this number")                \
@@ -57,7 +58,8 @@
     X(RUNNER, "runner_failed", 500, "A runner failed")                                                       \
     X(HANG, "hang", 500, "No progress")                                                                      \
     X(UNREACHABLE, "unreachable", 503, "No connection")                                                      \
-    X(CANCELLED, "cancelled", 409, "Cancelled")
+    X(CANCELLED, "cancelled", 409, "Cancelled")                                                              \
+    X(HTTP_VERSION, "http_version", 505, "HTTP version not supported")
 
 enum tg_error_index {
 #define X(name, code, status, title) TG_INDEX_##name,

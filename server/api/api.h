@@ -21,12 +21,14 @@
 struct api;
 
 struct api_settings {
-    const char *data;    /* folder; must outlive the api */
-    const char *web;     /* folder of the dashboard's files; NULL: the embedded ones */
-    int lease_s;         /* a lease lapses after this long without a beat */
-    uint64_t free_floor; /* bytes */
-    size_t body_max;     /* of a chunk */
-    uint64_t upload_max; /* of a checkpoint or data set */
+    const char *data;       /* folder; must outlive the api */
+    const char *web;        /* folder of the dashboard's files; NULL: the embedded ones */
+    const char *bind;       /* the address that is listened on; for what the dashboard says about joining */
+    const char *public_url; /* where other machines reach us; NULL: as whoever asks has reached us */
+    int lease_s;            /* a lease lapses after this long without a beat */
+    uint64_t free_floor;    /* bytes */
+    size_t body_max;        /* of a chunk */
+    uint64_t upload_max;    /* of a checkpoint or data set */
 };
 
 /* Opens the store, rebuilds the scheduler from it and prepares everything; nothing is served yet. */

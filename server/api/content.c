@@ -212,6 +212,9 @@ static int look_into(struct upload *upload, struct problem *problem) {
     memcpy(map, upload->head.data, upload->head.size);
     struct safetensors *file = safetensors_open_memory(map, size, problem);
     int error = file ? TG_OK : problem->error;
+    if (error == TG_ETOO_LARGE) { /* a number in the file, not what was sent */
+        problem->error = error = TG_ECORRUPT;
+    }
     if (file) {
         upload->metadata = json_dumps(safetensors_metadata(file), JSON_COMPACT);
         error = upload->metadata ? TG_OK : TG_ENO_MEMORY;
@@ -539,8 +542,10 @@ static int add_checkpoint(void *arg, const struct checkpoint_row *row) {
 
 static int list_checkpoints(struct store_tx *tx, void *arg, struct problem *problem) {
     struct content_list *call = arg;
-    return list_work_result(checkpoint_list(tx, call->job, call->list.cursor, (int)call->list.limit + 1,
-                                            add_checkpoint, &call->list));
+    int error = call->job ? call_job_exists(tx, call->job, problem) : TG_OK;
+    return error ? error
+                 : list_work_result(checkpoint_list(tx, call->job, call->list.cursor,
+                                                    (int)call->list.limit + 1, add_checkpoint, &call->list));
 }
 
 void handle_checkpoints_list(struct http_request *request, void *context) {

@@ -92,6 +92,16 @@ int call_param_id(struct http_request *request, int64_t *id) {
     return error;
 }
 
+static int no_row(void *arg, const struct job_row *row) {
+    return 0;
+}
+
+int call_job_exists(struct store_tx *tx, int64_t job, struct problem *problem) {
+    int error = job_get(tx, job, no_row, NULL);
+    return error == TG_ENOT_FOUND ? problem_set(problem, error, "id", "there is no job %lld", (long long)job)
+                                  : error;
+}
+
 /* ---- lists ---- */
 
 enum { LIST_FULL = 1 };

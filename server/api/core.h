@@ -78,6 +78,8 @@ json_t *call_json(struct http_request *request);
 /* Keeps a JSON value until the request is freed. */
 void call_keep(struct http_request *request, json_t *value);
 int call_param_id(struct http_request *request, int64_t *id); /* 0, or it was replied */
+/* In `work`: 0, or TG_ENOT_FOUND with a problem that names the job. */
+int call_job_exists(struct store_tx *tx, int64_t job, struct problem *problem);
 
 /* ---- lists ---- */
 

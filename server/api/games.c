@@ -42,16 +42,9 @@ void handle_games_list(struct http_request *request, void *context) {
     call_read(&call->list.call, list_games, list_done);
 }
 
-static int no_row(void *arg, const struct job_row *row) {
-    return 0;
-}
-
 static int list_job_games(struct store_tx *tx, void *arg, struct problem *problem) {
     struct games_call *call = arg;
-    int error = job_get(tx, call->job, no_row, NULL);
-    if (error == TG_ENOT_FOUND) {
-        return problem_set(problem, error, "id", "there is no job %lld", (long long)call->job);
-    }
+    int error = call_job_exists(tx, call->job, problem);
     return error ? error : list_games(tx, arg, problem);
 }
 

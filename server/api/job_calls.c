@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/kinds/kind.h"
 #include "server/api/handlers.h"
 #include "server/api/jobs.h"
 #include "server/api/live.h"
@@ -48,7 +49,7 @@ static int parse_states(const char *text, unsigned *out, struct problem *problem
     enum job_state state;
     *out = 0;
     if (text && job_state_parse(text, &state) != TG_OK) {
-        return problem_set(problem, TG_EINVALID, "state",
+        return problem_set(problem, TG_EOUT_OF_RANGE, "state",
                            "must be queued, running, paused, succeeded, failed or cancelled, is %.40s", text);
     }
     if (text) {
@@ -64,6 +65,11 @@ void handle_jobs_list(struct http_request *request, void *context) {
         return;
     }
     call->kind = http_query(request, "kind");
+    if (call->kind && !kind_find(call->kind)) {
+        http_reply_error(request, TG_EOUT_OF_RANGE, "kind",
+                         "there is no such kind of job: %.40s; see GET /kinds", call->kind);
+        return;
+    }
     if (parse_states(http_query(request, "state"), &call->states, &problem) != TG_OK) {
         http_reply_problem(request, &problem);
         return;
@@ -156,11 +162,29 @@ void handle_job_resume(struct http_request *request, void *context) {
     steer(request, context, resume_job, resumed);
 }
 
-void handle_job_live(struct http_request *request, void *context) {
-    struct api *api = context;
+/* Only that it exists is asked of the store; one that is not in memory has no game under way. */
+struct live_call {
+    struct call call;
     int64_t id;
-    if (call_param_id(request, &id) == TG_OK) {
-        http_reply_json(request, 200, json_pack("{s:o}", "games", live_games(api, jobs_find(api->jobs, id))));
+};
+
+static int find_job(struct store_tx *tx, void *arg, struct problem *problem) {
+    return call_job_exists(tx, ((struct live_call *)arg)->id, problem);
+}
+
+static void job_found(void *arg, int error, const struct problem *problem) {
+    struct live_call *call = arg;
+    struct api *api = call->call.api;
+    if (!call_failed(&call->call, error, problem)) {
+        http_reply_json(call->call.request, 200,
+                        json_pack("{s:o}", "games", live_games(api, jobs_find(api->jobs, call->id))));
+    }
+}
+
+void handle_job_live(struct http_request *request, void *context) {
+    struct live_call *call = call_begin(request, context, sizeof *call);
+    if (call && call_param_id(request, &call->id) == TG_OK) {
+        call_read(&call->call, find_job, job_found);
     }
 }
 

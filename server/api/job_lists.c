@@ -28,19 +28,9 @@ static int add_task(void *arg, const struct task_row *row) {
     return list_add(arg, row->id, task_json(row));
 }
 
-static int no_row(void *arg, const struct job_row *row) {
-    return 0;
-}
-
-static int must_exist(struct store_tx *tx, int64_t job, struct problem *problem) {
-    int error = job_get(tx, job, no_row, NULL);
-    return error == TG_ENOT_FOUND ? problem_set(problem, error, "id", "there is no job %lld", (long long)job)
-                                  : error;
-}
-
 static int list_tasks(struct store_tx *tx, void *arg, struct problem *problem) {
     struct tasks_call *call = arg;
-    int error = must_exist(tx, call->job, problem);
+    int error = call_job_exists(tx, call->job, problem);
     if (error) {
         return error;
     }
@@ -56,8 +46,8 @@ void handle_job_tasks(struct http_request *request, void *context) {
     const char *state = http_query(request, "state");
     enum task_state wanted;
     if (state && task_state_parse(state, &wanted) != TG_OK) {
-        http_reply_error(request, TG_EINVALID, "state", "must be pending, leased, done or failed, is %.40s",
-                         state);
+        http_reply_error(request, TG_EOUT_OF_RANGE, "state",
+                         "must be pending, leased, done or failed, is %.40s", state);
         return;
     }
     call->states = state ? 1u << wanted : 0;
@@ -104,7 +94,7 @@ static int add_log(void *arg, const struct log_row *row) {
 
 static int list_metrics(struct store_tx *tx, void *arg, struct problem *problem) {
     struct lines_call *call = arg;
-    int error = must_exist(tx, call->job, problem);
+    int error = call_job_exists(tx, call->job, problem);
     if (!error) {
         error = metric_list(tx, call->job, call->name, call->cursor, (int)call->limit, add_metric, call);
     }
@@ -113,7 +103,7 @@ static int list_metrics(struct store_tx *tx, void *arg, struct problem *problem)
 
 static int list_log(struct store_tx *tx, void *arg, struct problem *problem) {
     struct lines_call *call = arg;
-    int error = must_exist(tx, call->job, problem);
+    int error = call_job_exists(tx, call->job, problem);
     if (!error) {
         error = log_list(tx, call->job, call->cursor, (int)call->limit, add_log, call);
     }

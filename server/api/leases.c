@@ -307,18 +307,21 @@ static void confirm(struct lease_call *call, struct regrant *held) {
         if (store_write(api->store, write_regrant, regranted, held) == TG_OK) {
             call->writing++;
         } else {
-            held->failed = true;
+            held->failed = true; /* confirm_all gives it up: it is not among what the worker holds */
         }
     }
 }
 
 static void confirm_all(struct lease_call *call) {
     int64_t tasks[HOLDING_MAX];
+    size_t count = 0;
     for (int i = 0; i < call->holding_count; i++) {
         confirm(call, &call->holding[i]);
-        tasks[i] = call->holding[i].holder.task;
+        if (!call->holding[i].failed) {
+            tasks[count++] = call->holding[i].holder.task;
+        }
     }
-    sched_worker_holds(call->call.api->sched, call->worker, tasks, (size_t)call->holding_count);
+    sched_worker_holds(call->call.api->sched, call->worker, tasks, count);
     api_changed(call->call.api);
 }
 

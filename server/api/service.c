@@ -86,12 +86,40 @@ static json_t *worker_counts(struct api *api) {
     return json_pack("{s:i, s:i, s:i}", "online", online, "offline", offline, "runners", runners);
 }
 
-/* The command that joins another machine, as seen from where the question comes from. */
-static void join_command(struct stats_call *call, char *out, size_t size) {
-    const char *host = http_header(call->call.request, "Host");
-    snprintf(out, size, "tengen work --server %s://%.200s%s",
-             http_is_tls(call->call.request) ? "https" : "http", host ? host : "HOST",
-             api_is_tokenless(call->call.api) ? "" : " --token-file FILE");
+struct joining {
+    char command[600];
+    char note[400]; /* what stands in the way, or is to be known; "" when nothing does */
+};
+
+static bool listens_on_loopback(const char *bind) {
+    return strncmp(bind, "127.", 4) == 0 || strcmp(bind, "::1") == 0;
+}
+
+/* The command that joins another machine, by the address that whoever asks has reached us at. */
+static void describe_joining(const struct stats_call *call, struct joining *out) {
+    const struct api *api = call->call.api;
+    const char *host = http_header(call->call.request, "Host"), *url = api->settings.public_url;
+    bool tls = url ? strncmp(url, "https:", 6) == 0 : http_is_tls(call->call.request);
+    snprintf(out->command, sizeof out->command, "tengen work --server %s%.200s%s%s",
+             url   ? ""
+             : tls ? "https://"
+                   : "http://",
+             url    ? url
+             : host ? host
+                    : "HOST",
+             tls ? " --ca-file FILE" : "", api_is_tokenless(call->call.api) ? "" : " --token-file FILE");
+    out->note[0] = 0;
+    if (!url && listens_on_loopback(api->settings.bind)) {
+        snprintf(out->note, sizeof out->note,
+                 "This server listens on %s: other machines cannot reach it, only workers on this machine. "
+                 "To let others in, start it with --bind 0.0.0.0, --create-admin-token FILE, and --tls-cert "
+                 "and --tls-key (or behind a proxy that speaks TLS, with --public-url).",
+                 api->settings.bind);
+    } else if (!url && (!host || http_names_loopback(host))) {
+        snprintf(out->note, sizeof out->note,
+                 "The address in this command is only right on this machine: open the dashboard by the name "
+                 "that other machines know, or start the server with --public-url.");
+    }
 }
 
 static void stats_read(void *arg, int error, const struct problem *problem) {
@@ -100,22 +128,23 @@ static void stats_read(void *arg, int error, const struct problem *problem) {
     if (call_failed(&call->call, error, problem)) {
         return;
     }
-    char join[300];
+    struct joining joining;
     struct store_space space = {0};
     store_space(api->store, &space);
-    join_command(call, join, sizeof join);
+    describe_joining(call, &joining);
     json_t *jobs = json_object();
     for (int state = 0; state < JOB_STATE_COUNT; state++) {
         json_object_set_new(jobs, job_state_name((enum job_state)state), json_integer(call->jobs[state]));
     }
     http_reply_json(
         call->call.request, 200,
-        json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:I, s:s}", "jobs", jobs, "workers",
+        json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:I, s:s, s:s}", "jobs", jobs, "workers",
                   worker_counts(api), "games", (json_int_t)call->totals.games, "chunks",
                   (json_int_t)call->totals.chunks, "chunk_bytes", (json_int_t)call->totals.chunk_bytes,
                   "checkpoints", (json_int_t)call->totals.checkpoints, "free_bytes",
                   (json_int_t)space.free_bytes, "disk_full", (int)space.full, "version", TENGEN_VERSION,
-                  "uptime_s", (json_int_t)((clock_wall_ms() - api->started_ms) / 1000), "join", join));
+                  "uptime_s", (json_int_t)((clock_wall_ms() - api->started_ms) / 1000), "join",
+                  joining.command, "join_note", joining.note));
 }
 
 void handle_stats(struct http_request *request, void *context) {

@@ -1,23 +1,17 @@
-/* conn.c - connections: who may connect, and how long one may owe us a request.
+/* conn.c - connections: who may connect, and how long one may owe us something.
  *
  * MHD's own timeout is about silence: a peer that sends one byte a minute never meets it. So a connection
- * that owes us a header has a deadline for the whole of it. All fresh connections have the same patience, as
- * have all that wait between two requests; so two queues in order of arrival are in order of deadline too,
- * and one timer for the first of them is enough. A peer that is late is told so (408) and its socket shut
- * down; MHD notices and closes. */
+ * that owes us a header has a deadline for the whole of it, and one that owes us a body has to bring some of
+ * it in every span of time. All fresh connections have the same patience, as have all that wait between two
+ * requests and all in a body; so three queues in order of arrival are in order of deadline too, and one timer
+ * for the first of them is enough. A peer that is late is told so (408) and its socket shut down; MHD notices
+ * and closes. */
 #include "server/http/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-
-static const char too_late[] =
-    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-    "Content-Length: 171\r\n\r\n"
-    "{\"type\":\"about:blank\",\"title\":\"Request "
-    "timeout\",\"status\":408,\"code\":\"truncated\",\"field\":\"\","
-    "\"detail\":\"the request's header did not arrive in time; send it without a pause\"}";
 
 static void list_remove(struct http_conn *conn) {
     struct conn_list *list = conn->list;
@@ -39,24 +33,29 @@ static void list_append(struct conn_list *list, struct http_conn *conn) {
 }
 
 static void cut(struct http_server *server, struct http_conn *conn) {
-    bool fresh = conn->list == &server->fresh;
+    struct problem problem = {0};
+    bool idle = conn->list == &server->waiting, body = conn->list == &server->receiving;
     list_remove(conn);
-    server->stats.timed_out += fresh;
-    if (fresh && !server->tls) {
-        (void)!send(conn->fd, too_late, sizeof too_late - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (idle) {
+        shutdown(conn->fd, SHUT_RDWR);
+        return;
     }
-    shutdown(conn->fd, SHUT_RDWR);
+    server->stats.timed_out++;
+    problem_set(&problem, TG_ETIMEOUT, body ? "body" : "header",
+                body ? "the request's body came too slowly; send it without a pause, or in smaller parts"
+                     : "the request's header did not arrive in time; send it without a pause");
+    own_errors_say(conn, &problem);
 }
 
 static void on_sweep(uv_timer_t *timer);
 
 static void arm_sweep(struct http_server *server) {
+    const struct conn_list *lists[] = {&server->fresh, &server->waiting, &server->receiving};
     int64_t due = INT64_MAX;
-    if (server->fresh.first) {
-        due = server->fresh.first->deadline_ms;
-    }
-    if (server->waiting.first && server->waiting.first->deadline_ms < due) {
-        due = server->waiting.first->deadline_ms;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (lists[i]->first && lists[i]->first->deadline_ms < due) {
+            due = lists[i]->first->deadline_ms;
+        }
     }
     /* A timer that is set may be too late: a waiting connection has more time than a fresh one. */
     bool soon_enough = uv_is_active((uv_handle_t *)&server->sweep) && server->sweep_due_ms <= due;
@@ -73,17 +72,35 @@ static void sweep_list(struct http_server *server, struct conn_list *list, int64
     }
 }
 
+/* Those that brought enough have another span. */
+static void sweep_receiving(struct http_server *server, int64_t now_ms) {
+    struct conn_list *list = &server->receiving;
+    uint64_t enough = (uint64_t)(list->patience_ms * server->options.body_bytes_per_s / 1000);
+    while (list->first && list->first->deadline_ms <= now_ms) {
+        struct http_conn *conn = list->first;
+        if (conn->received < enough) {
+            cut(server, conn);
+        } else {
+            list_remove(conn);
+            conn->received = 0;
+            list_append(list, conn);
+        }
+    }
+}
+
 static void on_sweep(uv_timer_t *timer) {
     struct http_server *server = timer->data;
     int64_t now_ms = clock_monotonic_ms();
     sweep_list(server, &server->fresh, now_ms);
     sweep_list(server, &server->waiting, now_ms);
+    sweep_receiving(server, now_ms);
     arm_sweep(server);
 }
 
 void conn_setup(struct http_server *server) {
     server->fresh.patience_ms = 1000 * (int64_t)server->options.header_s;
     server->waiting.patience_ms = 1000 * (int64_t)server->options.idle_s;
+    server->receiving.patience_ms = server->fresh.patience_ms;
 }
 
 /* ---- MHD's callbacks ---- */
@@ -106,6 +123,8 @@ static void opened(struct http_server *server, struct MHD_Connection *connection
     if (!conn) {
         return; /* requests on it get 503 */
     }
+    conn->connection = connection;
+    conn->tls = server->tls;
     conn->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     peer_address(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                  &conn->peer, &conn->loopback);
@@ -145,8 +164,18 @@ void conn_begin_request(struct http_server *server, struct http_conn *conn) {
 }
 
 void conn_end_request(struct http_server *server, struct http_conn *conn) {
-    if (!conn->list) {
-        list_append(&server->waiting, conn);
-        arm_sweep(server);
-    }
+    list_remove(conn);
+    list_append(&server->waiting, conn);
+    arm_sweep(server);
+}
+
+void conn_await_body(struct http_server *server, struct http_conn *conn) {
+    list_remove(conn);
+    conn->received = 0;
+    list_append(&server->receiving, conn);
+    arm_sweep(server);
+}
+
+void conn_stop_waiting(struct http_conn *conn) {
+    list_remove(conn);
 }

@@ -20,7 +20,7 @@ static void host_only(const char *text, const char **host, size_t *size) {
     }
 }
 
-static bool names_loopback(const char *text) {
+bool http_names_loopback(const char *text) {
     static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
     const char *host;
     size_t size;
@@ -44,7 +44,7 @@ int host_check(const struct http_request *request, struct problem *problem) {
     if (!host && request->needs_host) {
         return problem_set(problem, TG_EINVALID, "Host", "HTTP/1.1 requests name the host they are for");
     }
-    if (options->local_only(options->context) && !(host && names_loopback(host))) {
+    if (options->local_only(options->context) && !(host && http_names_loopback(host))) {
         return problem_set(problem, TG_EINVALID, "Host",
                            "without tokens this server answers only to 127.0.0.1, localhost and [::1]");
     }

@@ -43,11 +43,12 @@ struct http_route {
     const char *method; /* "GET" answers HEAD too */
     const char
         *pattern; /* "/api/v1/jobs/{id}/cancel"; {file...} as the last segment takes the rest of the path */
-    unsigned access;   /* given to authorize; 0: everybody */
-    const char *media; /* content type that a body must have; NULL: takes no body; "*": any */
-    size_t body_limit; /* bytes */
-    bool stream;       /* handle() is called before the body and takes it by http_receive() */
-    bool always;       /* is answered while stopping, and not rate limited (health, metrics) */
+    unsigned access;          /* given to authorize; 0: everybody */
+    const char *media;        /* content type that a body must have; NULL: takes no body; "*": any */
+    size_t body_limit;        /* bytes */
+    const char *const *query; /* names that its query may have, ended by NULL; NULL: any */
+    bool stream;              /* handle() is called before the body and takes it by http_receive() */
+    bool always;              /* is answered while stopping, and not rate limited (health, metrics) */
     http_handler handle;
 };
 
@@ -61,7 +62,7 @@ struct http_options {
     int loopback_requests_per_s;     /* the same for loopback */
     int header_s;                    /* a request's header must be complete within this */
     int idle_s;                      /* between requests, and without any progress */
-    int body_bytes_per_s;            /* slowest body that is borne with, after 10 s */
+    int body_bytes_per_s;            /* slowest body that is borne with, over every header_s */
     const struct http_route *routes; /* ended by a NULL method; must outlive the server */
     /* 0, or the error that the request gets. Called before a byte of body is accepted. */
     int (*authorize)(void *context, struct http_request *request, unsigned access, struct problem *problem);
@@ -95,6 +96,7 @@ const char *http_header(const struct http_request *request, const char *name); /
 const char *http_cookie(const struct http_request *request, const char *name);
 const uint8_t *http_body(const struct http_request *request, size_t *size); /* whole bodies only */
 bool http_peer_is_loopback(const struct http_request *request);
+bool http_names_loopback(const char *host); /* a Host header's text */
 bool http_is_tls(const struct http_request *request);
 bool http_peer_is_gone(const struct http_request *request); /* has the client hung up while it waited? */
 /* Who asks, as authorize found out: http does not look into it. */

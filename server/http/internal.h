@@ -16,14 +16,18 @@ enum {
     DISCARD_MAX = 16 << 20, /* of a body that was refused half-way: read on to be polite, but not for ever */
 };
 
-/* A connection, from accept to close. While it owes us a header it is in one of two lists, oldest first. */
+/* A connection, from accept to close. While it owes us something it is in one of three lists, oldest first.
+ */
 struct http_conn {
     struct http_conn *previous, *next;
-    struct conn_list *list; /* NULL: a request is being served */
+    struct conn_list *list; /* NULL: it is our turn */
     int64_t deadline_ms;
+    struct MHD_Connection *connection;
     int fd;
+    bool tls;
     struct peer_address peer;
     bool loopback;
+    uint64_t received; /* bytes of body since it was put into `receiving` */
 };
 
 struct conn_list {
@@ -43,14 +47,14 @@ struct http_server {
 
     uv_poll_t poll;
     uv_timer_t timer;
-    uv_timer_t sweep; /* runs only while a connection owes us a header */
+    uv_timer_t sweep; /* runs only while a connection owes us something */
     int64_t sweep_due_ms;
     uv_prepare_t prepare;
     uv_idle_t idle;
     int open_handles;
     bool kicked;
 
-    struct conn_list fresh, waiting; /* no request yet; between two requests */
+    struct conn_list fresh, waiting, receiving; /* no request yet; between two requests; in a body */
     struct peers *peers;
     struct http_stats stats;
 
@@ -80,13 +84,12 @@ struct http_request {
     struct route_params params;
     size_t uri_size;
     int64_t begun_ns;
-    int64_t suspended_ns, since_ns; /* how long it has waited for us in all; since when it does now */
 
     bool needs_host; /* HTTP/1.1 */
     bool opened;     /* the header was looked at */
     bool opening;    /* it is being looked at: MHD takes a reply now, and again when the body is complete */
     bool dispatched; /* the handler was called */
-    bool body_done;
+    bool has_body, body_done;
     bool suspended;
     bool replied; /* a reply is queued, or held until the body has come */
     struct MHD_Response *held;
@@ -114,6 +117,8 @@ enum MHD_Result conn_accept(void *arg, const struct sockaddr *address, socklen_t
 struct http_conn *conn_of(struct MHD_Connection *connection);
 void conn_begin_request(struct http_server *server, struct http_conn *conn);
 void conn_end_request(struct http_server *server, struct http_conn *conn);
+void conn_await_body(struct http_server *server, struct http_conn *conn); /* from now on it owes us a body */
+void conn_stop_waiting(struct http_conn *conn);                           /* it does not, for now */
 /* request.c */
 void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, const char *url,
@@ -131,5 +136,7 @@ int host_check(const struct http_request *request, struct problem *problem);
 enum MHD_Result own_errors_queue(struct MHD_Connection *connection, unsigned status,
                                  struct MHD_Response *response);
 struct MHD_Response *own_errors_response(unsigned status);
+/* Answers past MHD, which takes no answer in the middle of a request, and shuts the socket down. */
+void own_errors_say(struct http_conn *conn, const struct problem *problem);
 
 #endif

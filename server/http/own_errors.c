@@ -11,6 +11,8 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 #include "proto/wire/problem.h"
 
 typedef enum MHD_Result (*queue_fn)(struct MHD_Connection *, unsigned, struct MHD_Response *);
@@ -30,40 +32,88 @@ enum MHD_Result own_errors_queue(struct MHD_Connection *connection, unsigned sta
     return the_original()(connection, status, response);
 }
 
-static int error_of_status(unsigned status) {
+/* Whether the header has a length that MHD does not take for a number. */
+static enum MHD_Result look_at_length(void *arg, enum MHD_ValueKind kind, const char *name,
+                                      const char *value) {
+    if (strcasecmp(name, "Content-Length") == 0) {
+        size_t digits = value ? strspn(value, "0123456789") : 0;
+        *(bool *)arg = digits == 0 || value[digits] != 0 || digits > 18;
+    }
+    return MHD_YES;
+}
+
+static bool length_is_bad(struct MHD_Connection *connection) {
+    bool bad = false;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_length, &bad);
+    return bad;
+}
+
+static void explain(unsigned status, struct problem *problem) {
     switch (status) {
     case MHD_HTTP_URI_TOO_LONG:
-        return TG_EURI_TOO_LONG;
+        problem_set(problem, TG_EURI_TOO_LONG, "uri", "may have %d bytes; shorten its path or query",
+                    URI_MAX);
+        break;
     case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
-        return TG_EHEADER_TOO_LARGE;
+        problem_set(problem, TG_EHEADER_TOO_LARGE, "header",
+                    "may have %d bytes in all; send fewer or shorter fields (cookies, tokens)", HEADERS_MAX);
+        break;
     case MHD_HTTP_CONTENT_TOO_LARGE:
-        return TG_ETOO_LARGE;
+        problem_set(problem, TG_ETOO_LARGE, "body", "is larger than any call takes; send it in parts");
+        break;
+    case MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED:
+        problem_set(problem, TG_EHTTP_VERSION, "version",
+                    "this server speaks HTTP/1.1 and HTTP/1.0; use one of them");
+        break;
     case MHD_HTTP_NOT_IMPLEMENTED:
-        return TG_ENOT_IMPLEMENTED;
+        problem_set(problem, TG_ENOT_IMPLEMENTED, NULL,
+                    "this server cannot do this; of transfer codings it takes chunked");
+        break;
     default:
-        return status < 500 ? TG_EINVALID : TG_EINTERNAL;
+        problem_set(problem, status < 500 ? TG_EINVALID : TG_EINTERNAL, NULL, "%s",
+                    status < 500 ? "this is not a well-formed HTTP/1.1 request; see RFC 9112"
+                                 : "the request could not be served");
     }
 }
 
-static const char *detail_of_status(unsigned status) {
-    switch (status) {
-    case MHD_HTTP_URI_TOO_LONG:
-        return "the address is too long; it may have 8192 bytes";
-    case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
-        return "the header is too large; it may have 16384 bytes in all";
-    case MHD_HTTP_CONTENT_TOO_LARGE:
-        return "the body is too large";
-    case MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED:
-        return "send HTTP/1.1 (or HTTP/1.0)";
-    default:
-        return status < 500 ? "this is not a well-formed HTTP/1.1 request; see RFC 9112"
-                            : "the request could not be served";
+/* ---- past MHD: what it cannot be made to say ---- */
+
+/* Of the library that MHD speaks TLS with; it is there when MHD is. */
+static ssize_t send_tls(struct http_conn *conn, const void *data, size_t size) {
+    typedef ssize_t (*send_fn)(void *session, const void *data, size_t size);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    void *symbol = dlsym(RTLD_DEFAULT, "gnutls_record_send");
+    send_fn function;
+    if (!info || !symbol) {
+        return -1;
     }
+    memcpy(&function, &symbol, sizeof function);
+    return function(info->tls_session, data, size); /* refuses by itself before the handshake is over */
+}
+
+void own_errors_say(struct http_conn *conn, const struct problem *problem) {
+    json_t *document = problem_to_json(problem);
+    char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    struct buf text = BUF_INIT;
+    unsigned status = (unsigned)tg_error_status(problem->error);
+    if (body && buf_printf(&text,
+                           "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: " PROBLEM_MEDIA_TYPE
+                           "\r\nContent-Length: %zu\r\n\r\n%s",
+                           status, MHD_get_reason_phrase_for(status), strlen(body), body) == TG_OK) {
+        ssize_t sent = conn->tls ? send_tls(conn, text.data, text.size)
+                                 : send(conn->fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent; /* who does not hear it is hung up on all the same */
+    }
+    buf_free(&text);
+    free(body);
+    json_decref(document);
+    shutdown(conn->fd, SHUT_RDWR);
 }
 
 struct MHD_Response *own_errors_response(unsigned status) {
     struct problem problem = {0};
-    problem_set(&problem, error_of_status(status), NULL, "%s", detail_of_status(status));
+    explain(status, &problem);
     json_t *document = problem_to_json(&problem);
     json_object_set_new(document, "status", json_integer(status));
     char *text = json_dumps(document, JSON_COMPACT);
@@ -79,9 +129,26 @@ struct MHD_Response *own_errors_response(unsigned status) {
     return response;
 }
 
+/* MHD 0.9.75 answers a Content-Length that is no number twice: it goes on as if it had not answered. So we
+ * say it ourselves and have MHD hang up. */
+static bool say_bad_length(struct MHD_Connection *connection) {
+    struct http_conn *conn = conn_of(connection);
+    struct problem problem = {0};
+    if (!conn || !length_is_bad(connection)) {
+        return false;
+    }
+    problem_set(&problem, TG_EINVALID, "Content-Length",
+                "must be a whole number: the size of the body in bytes");
+    own_errors_say(conn, &problem);
+    return true;
+}
+
 /* Stands before the library's: see above. */
 enum MHD_Result MHD_queue_response(struct MHD_Connection *connection, unsigned status,
                                    struct MHD_Response *page) {
+    if (status >= 400 && say_bad_length(connection)) {
+        return MHD_NO;
+    }
     struct MHD_Response *response = status >= 400 ? own_errors_response(status) : NULL;
     if (!response) {
         return the_original()(connection, status, page);

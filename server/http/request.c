@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/options.h"
 
 /* ---- begin ---- */
 
@@ -32,7 +33,8 @@ void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 struct header_size {
     size_t bytes;
     uint64_t content_length;
-    bool length_bad, has_body;
+    int lengths; /* how often Content-Length was given */
+    bool length_bad, coded, has_body;
 };
 
 static enum MHD_Result measure_header(void *arg, enum MHD_ValueKind kind, const char *name,
@@ -41,10 +43,13 @@ static enum MHD_Result measure_header(void *arg, enum MHD_ValueKind kind, const 
     size_t value_size = value ? strlen(value) : 0;
     size->bytes += strlen(name) + value_size + 4;
     if (strcasecmp(name, "Content-Length") == 0 && value) {
-        size->content_length = strtoull(value, NULL, 10); /* MHD has checked that it is a number */
-        size->has_body = size->content_length > 0;
+        uint64_t length = strtoull(value, NULL, 10); /* MHD has checked that the first is a number */
+        size->length_bad |= size->lengths > 0 && length != size->content_length;
+        size->lengths++;
+        size->content_length = length;
+        size->has_body |= length > 0;
     } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        size->has_body = true;
+        size->has_body = size->coded = true;
     }
     return MHD_YES;
 }
@@ -52,12 +57,19 @@ static enum MHD_Result measure_header(void *arg, enum MHD_ValueKind kind, const 
 static int check_sizes(const struct http_request *request, const struct header_size *size,
                        struct problem *problem) {
     if (request->uri_size > URI_MAX) {
-        return problem_set(problem, TG_EURI_TOO_LONG, "uri", "may have %d bytes, has %zu", URI_MAX,
+        return problem_set(problem, TG_EURI_TOO_LONG, "uri",
+                           "may have %d bytes, has %zu; shorten its path or query", URI_MAX,
                            request->uri_size);
     }
     if (size->bytes > HEADERS_MAX) {
-        return problem_set(problem, TG_EHEADER_TOO_LARGE, "header", "may have %d bytes in all, has %zu",
-                           HEADERS_MAX, size->bytes);
+        return problem_set(problem, TG_EHEADER_TOO_LARGE, "header",
+                           "may have %d bytes in all, has %zu; send fewer or shorter fields", HEADERS_MAX,
+                           size->bytes);
+    }
+    /* Where two say how long the body is, somebody before us may have believed the other one. */
+    if (size->length_bad || (size->lengths && size->coded)) {
+        return problem_set(problem, TG_EINVALID, "Content-Length",
+                           "must be given once, and not together with Transfer-Encoding");
     }
     return TG_OK;
 }
@@ -126,6 +138,40 @@ static int check_body(const struct http_request *request, const struct header_si
     return TG_OK;
 }
 
+struct query_check {
+    const char *const *names;
+    const char *unknown;
+};
+
+static enum MHD_Result look_at_query(void *arg, enum MHD_ValueKind kind, const char *name,
+                                     const char *value) {
+    struct query_check *check = arg;
+    for (const char *const *known = check->names; *known; known++) {
+        if (strcmp(*known, name) == 0) {
+            return MHD_YES;
+        }
+    }
+    check->unknown = name;
+    return MHD_NO;
+}
+
+/* A misspelt filter must not look as if it had matched everything. */
+static int check_query(const struct http_request *request, struct problem *problem) {
+    struct query_check check = {.names = request->route->query};
+    if (!check.names) {
+        return TG_OK;
+    }
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look_at_query, &check);
+    if (!check.unknown) {
+        return TG_OK;
+    }
+    const char *nearest = nearest_name(check.unknown, check.names);
+    return problem_set(problem, TG_EUNKNOWN_OPTION, check.unknown,
+                       nearest ? "there is no such query parameter here; did you mean %s?"
+                               : "there is no such query parameter here",
+                       nearest);
+}
+
 static int check_open(struct http_request *request, const char *method, const struct header_size *size,
                       struct problem *problem) {
     struct http_server *server = request->server;
@@ -147,6 +193,9 @@ static int check_open(struct http_request *request, const char *method, const st
         error = server->options.authorize(server->options.context, request, request->route->access, problem);
     }
     if (!error) {
+        error = check_query(request, problem);
+    }
+    if (!error) {
         error = check_body(request, size, problem);
     }
     return error;
@@ -165,6 +214,10 @@ static void open_request(struct http_request *request, const char *url, const ch
         return;
     }
     const struct http_route *route = request->route;
+    request->has_body = size.has_body;
+    if (size.has_body) {
+        conn_await_body(request->server, request->conn);
+    }
     request->body.limit = route->media ? route->body_limit : 2;
     if (route->stream) {
         request->dispatched = true;
@@ -176,22 +229,12 @@ static void open_request(struct http_request *request, const char *url, const ch
 
 /* ---- body ---- */
 
-/* A body that trickles in holds memory for nothing. */
-static bool too_slow(const struct http_request *request) {
-    int64_t lasted_ms = (clock_monotonic_ns() - request->begun_ns - request->suspended_ns) / 1000000;
-    return lasted_ms > 10000 && request->received * 1000 / (uint64_t)lasted_ms <
-                                    (uint64_t)request->server->options.body_bytes_per_s;
-}
-
 static enum MHD_Result take_piece(struct http_request *request, const char *data, size_t *size) {
     request->received += *size;
-    if (request->replied) { /* refused half-way: the answer is sent when the client has finished */
+    request->conn->received += *size; /* what a sink leaves is counted again: it comes after a new start */
+    if (request->replied) {           /* refused half-way: the answer is sent when the client has finished */
         *size = 0;
         return request->received > DISCARD_MAX ? MHD_NO : MHD_YES;
-    }
-    if (too_slow(request)) {
-        request->server->stats.timed_out++;
-        return MHD_NO;
     }
     if (request->sink.data) {
         size_t taken = request->sink.data(request->sink.arg, (const uint8_t *)data, *size);
@@ -225,6 +268,7 @@ void http_receive_more(struct http_request *request) {
 
 static void dispatch(struct http_request *request) {
     request->body_done = true;
+    conn_stop_waiting(request->conn);
     if (request->held) {
         struct MHD_Response *held = request->held;
         request->held = NULL;
@@ -259,6 +303,9 @@ enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, con
         request->needs_host = strcmp(version, "HTTP/1.1") == 0;
         open_request(request, url, method);
         request->opening = false;
+        if (request->replied) {
+            conn_stop_waiting(request->conn); /* the body is not read */
+        }
         return MHD_YES;
     }
     if (*size > 0) {
@@ -271,16 +318,18 @@ enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, con
 void request_suspend(struct http_request *request) {
     TG_ASSERT(!request->suspended);
     request->suspended = true;
-    request->since_ns = clock_monotonic_ns();
     request->server->stats.suspended++;
+    conn_stop_waiting(request->conn); /* it is us who hold it up */
     MHD_suspend_connection(request->connection);
 }
 
 void request_resume(struct http_request *request) {
     TG_ASSERT(request->suspended);
     request->suspended = false;
-    request->suspended_ns += clock_monotonic_ns() - request->since_ns;
     request->server->stats.suspended--;
+    if (request->has_body && !request->body_done) {
+        conn_await_body(request->server, request->conn);
+    }
     MHD_resume_connection(request->connection);
     http_kick(request->server);
 }

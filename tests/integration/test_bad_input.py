@@ -1,6 +1,7 @@
 """Whatever comes in, the answer is a clear problem that names field and remedy, and nothing stored is harmed."""
 # run_tests: timeout=300
 
+import json
 import os
 import re
 import socket
@@ -83,11 +84,15 @@ def queries_and_paths(t):
     for path, code, field in (
             ("/api/v1/jobs?limit=0", "out_of_range", "limit"), ("/api/v1/jobs?limit=501", "out_of_range", "limit"),
             ("/api/v1/jobs?limit=x", "wrong_type", "limit"), ("/api/v1/jobs?after=-1", "wrong_type", "after"),
-            ("/api/v1/jobs?state=happy", "invalid", "state"), ("/api/v1/games?job=0", "out_of_range", "job"),
+            ("/api/v1/jobs?state=happy", "out_of_range", "state"),
+            ("/api/v1/jobs?kind=bogus", "out_of_range", "kind"), ("/api/v1/jobs/1/tasks?state=x", "out_of_range", "state"),
+            ("/api/v1/jobs?stat=queued", "unknown_option", "stat"), ("/api/v1/kinds?x", "unknown_option", "x"),
+            ("/api/v1/jobs/1/live?limit=3", "unknown_option", "limit"), ("/api/v1/datasets?job=1", "unknown_option", "job"), ("/api/v1/games?job=0", "out_of_range", "job"),
             ("/api/v1/games?job=99999999999999999999", "wrong_type", "job")):
         with t.subtest(path):
             t.problem(server.api.get(path), 400, code, field)
     for path in ("/api/v1/jobs/1", "/api/v1/jobs/0", "/api/v1/jobs/x", "/api/v1/jobs/-1", "/api/v1/jobs/1/tasks",
+                 "/api/v1/jobs/1/checkpoints", "/api/v1/jobs/1/live", "/api/v1/jobs/1/games", "/api/v1/jobs/1/log",
                  "/api/v1/jobs/99999999999999999999", "/api/v1/games/1", "/api/v1/games/1.sgf", "/api/v1/nothing",
                  "/api/v2/jobs", "/api/v1/checkpoints/" + "0" * 64, "/api/v1/checkpoints/xyz", "/api/v1/datasets/3",
                  "/api/v1/jobs/1%2f2", "/api/v1/jobs/%00", "/api/v1/streams/9"):
@@ -97,6 +102,11 @@ def queries_and_paths(t):
         answer = server.api.call("DELETE", "/api/v1/jobs")
         t.problem(answer, 405, "method_not_allowed", "method")
         t.equal(set(answer.headers["Allow"].split(", ")), {"GET", "HEAD", "POST"}, "Allow")
+    for name, body, code in (("garbage", b"x" * 200, "corrupt"), ("empty", b"", "truncated"),
+                             ("cut", (1000).to_bytes(8, "little") + b"{}", "truncated")):
+        with t.subtest(f"a checkpoint that is {name}"):
+            t.problem(server.api.call("PUT", "/api/v1/checkpoints?name=x", body=body,
+                                      headers={"Content-Type": "application/octet-stream"}), 400, code)
     with t.subtest("a body where none belongs"):
         t.problem(server.api.call("POST", "/api/v1/jobs/1/cancel", body=b"x" * 100, headers=JSON), 413, "too_large", "body")
     unharmed(t, server, jobs=0)
@@ -255,18 +265,43 @@ def no_http_at_all(t):
          b"Transfer-Encoding: chunked\r\n\r\nzzz\r\n", 400),
         (b"GET /healthz HTTP/1.1\r\nHost: evil.example:" + port + b"\r\nConnection: close\r\n\r\n", 400),
     )
+    words = {414: (b"8192", b"shorten"), 431: (b"16384", b"fewer"), 505: (b'"code":"http_version"', b"HTTP/1.1")}
     for sent, status in cases:
         with t.subtest(repr(sent[:50]) + f" of {len(sent)}"):
             got = server.api.raw(sent)
             t.equal(status_of(got), status, f"{got[:300]!r}")
             t.contains(got, b"Content-Type: application/problem+json", "its type")
             t.contains(got, b'"code":"', "a problem")
+            for word in words.get(status, ()):
+                t.contains(got, word, "limit and remedy")
+    for length in (b"-5", b"many", b"", b"+5", b"5 5", b"0x5", b"5,5", b"9" * 30, b"5\r\nContent-Length: 6",
+                   b"5\r\nTransfer-Encoding: chunked"):
+        with t.subtest(f"Content-Length: {length!r}"):
+            got = server.api.raw(b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                                 b"Content-Length: " + length + b"\r\n\r\n{}", timeout=3)
+            head, _, body = got.partition(b"\r\n\r\n")
+            t.equal(status_of(got), 400, f"{got!r}")
+            t.equal(json.loads(body)["field"], "Content-Length", "field")
+            t.contains(head, b"Content-Length: %d" % len(body), "the length of what follows")
     for sent in (b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", bytes(range(256)) * 40,
                  b"\r\n" * 1000, b"\0" * 5000 + b"\r\n\r\n"):
         with t.subtest(f"garbage {sent[:12]!r}"):
             got = server.api.raw(sent, timeout=3)
             t.true(got == b"" or status_of(got) // 100 == 4, f"hung up, or told: {got[:200]!r}")
     unharmed(t, server)
+
+
+def drip(connection, data):
+    """Sends a byte every fifth of a second until there is an answer; then what was answered."""
+    connection.settimeout(0.2)
+    for byte in data:
+        connection.sendall(bytes([byte]))
+        try:
+            return connection.recv(4000)
+        except socket.timeout:
+            pass
+    connection.settimeout(20 * harness.SLOW)
+    return connection.recv(4000)
 
 
 def bodies_that_do_not_come(t):
@@ -303,6 +338,31 @@ def bodies_that_do_not_come(t):
         with server.api.connect() as cut:
             cut.sendall(b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                         b"Content-Length: 100\r\n\r\n{\"kind\":")
+    with t.subtest("fresh connections beside an older idle one"):
+        patient = t.server(header_s=1, idle_s=60)
+        with patient.api.connect() as idle, patient.api.connect() as silent:
+            idle.settimeout(20 * harness.SLOW)
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            t.equal(status_of(idle.recv(4000)), 200, "status")
+            silent.settimeout(20 * harness.SLOW)
+            t.equal(status_of(silent.recv(1000)), 408, "the silent one")
+            with patient.api.connect() as dripping:
+                t.equal(status_of(drip(dripping, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1000)), 408,
+                        "the dripping one")
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            t.equal(status_of(idle.recv(4000)), 200, "the idle one is still served")
+        for head in (b"POST /api/v1/jobs HTTP/1.1\r\nContent-Type: application/json\r\n",
+                     b"POST /api/v1/datasets?name=x HTTP/1.1\r\nContent-Type: text/plain\r\n",
+                     b"PUT /api/v1/checkpoints HTTP/1.1\r\nContent-Type: application/octet-stream\r\n"):
+            for trickle in (b"", b"a" * 1000):
+                with t.subtest(f"a body that {'drips' if trickle else 'stalls'}: {head[:24]!r}"):
+                    with patient.api.connect() as slow:
+                        slow.sendall(head + b"Host: localhost\r\nContent-Length: 100000\r\n\r\nx")
+                        got = drip(slow, trickle)
+                        t.equal(status_of(got), 408, f"{got!r}")
+                        said = json.loads(got.partition(b"\r\n\r\n")[2])
+                        t.equal((said["code"], said["field"], said["status"]), ("timeout", "body", 408), "problem")
+        unharmed(t, patient, jobs=0)
     with t.subtest("two hundred at once"):
         slow = [server.api.connect() for _ in range(200)]
         for one in slow:
@@ -311,6 +371,24 @@ def bodies_that_do_not_come(t):
         for one in slow:
             one.close()
     unharmed(t, server, jobs=0)
+
+
+def how_to_join(t):
+    server = t.server()
+    stats = server.api.expect(200, "GET", "/api/v1/stats")
+    t.contains(stats["join_note"], "cannot reach", "on loopback")
+    for word in ("--bind", "--tls-cert", "--create-admin-token"):
+        t.contains(stats["join_note"], word, "what to do")
+    public = t.server(public_url="https://go.example:7361").api.expect(200, "GET", "/api/v1/stats")
+    t.equal((public["join"], public["join_note"]),
+            ("tengen work --server https://go.example:7361 --ca-file FILE", ""), "with an address of its own")
+    token = t.folder("token") / "admin"
+    wide = t.server(bind="0.0.0.0", create_admin_token=token)
+    api = wide.api_as(token.read_text().strip())
+    t.contains(api.expect(200, "GET", "/api/v1/stats")["join_note"], "--public-url", "asked by a name of loopback")
+    asked = api.get("/api/v1/stats", headers={"Host": "go.example:7361"}).json
+    t.equal((asked["join"], asked["join_note"]),
+            ("tengen work --server http://go.example:7361 --token-file FILE", ""), "asked by another name")
 
 
 def too_many_requests(t):
@@ -437,5 +515,5 @@ def a_full_disk(t):
 
 if __name__ == "__main__":
     harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, tokens_and_roles, no_http_at_all,
-                bodies_that_do_not_come, too_many_requests, starting, a_database_from_a_newer_version,
+                bodies_that_do_not_come, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
                 no_database_of_ours, a_read_only_folder, a_full_disk, timeout=60)

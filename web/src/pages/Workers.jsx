@@ -17,7 +17,7 @@ async function load(signal) {
     get(withQuery("/workers", { limit: 200 }), signal),
     get("/stats", signal),
   ]);
-  return { workers: workers.items, join: stats.join };
+  return { workers: workers.items, join: stats.join, note: stats.join_note };
 }
 
 const ACTIONS = {
@@ -107,13 +107,18 @@ function WorkerCard({ worker, mayAct, act }) {
   );
 }
 
-function Join({ command, first }) {
+function Join({ command, note, first }) {
   if (!command) return null;
   return (
     <Card title={first ? "Join a machine" : "Join another machine"}>
       <p class="muted">
         Install Tengen on it and run this there. It shows up here within seconds and takes work at once.
       </p>
+      {note && (
+        <p class="notice" role="note">
+          {note}
+        </p>
+      )}
       <CopyLine text={command} label="join command" />
     </Card>
   );
@@ -150,7 +155,7 @@ export function Workers() {
           ))}
         </ul>
       )}
-      {data && <Join command={data.join} first={data.workers.length === 0} />}
+      {data && <Join command={data.join} note={data.note} first={data.workers.length === 0} />}
     </>
   );
 }
