@@ -261,6 +261,9 @@ static int serve(const json_t *options) {
         uv_run(&program.loop, UV_RUN_DEFAULT);
     }
     stop(&program);
+    if (!error) {
+        log_info("server", "stopped");
+    }
     free(folder);
     return error ? 1 : 0;
 }
