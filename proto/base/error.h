@@ -36,6 +36,7 @@
     X(METHOD, "method_not_allowed", 405, "Method not allowed")                                               \
     X(TIMEOUT, "timeout", 408, "Request timeout")                                                            \
     X(WRONG_STATE, "wrong_state", 409, "Not possible in this state")                                         \
+    X(OTHER_COORDINATOR, "other_coordinator", 421, "This is another coordinator")                            \
     X(LEASE_LOST, "lease_lost", 409, "The lease was lost")                                                   \
     X(CHUNK_CONFLICT, "chunk_conflict", 409, "A different chunk is stored under this number")                \
     X(CHUNKS_MISSING, "chunks_missing", 409, "Chunks of this attempt are missing")                           \

@@ -47,6 +47,7 @@ struct api {
     struct live *live;
     struct waits waits;
     struct api_counters counters;
+    char *coordinator; /* the database's id: 32 hex digits */
     int64_t started_ms;
     bool stopping;
     int open_handles; /* while closing */

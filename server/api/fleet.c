@@ -131,6 +131,13 @@ void fleet_seen(struct api *api, struct worker *worker) {
 
 int fleet_speaker(struct api *api, struct http_request *request, int64_t id, struct worker **out,
                   struct problem *problem) {
+    const char *meant = http_header(request, "X-Tengen-Coordinator");
+    if (meant && strcmp(meant, api->coordinator) != 0) {
+        return problem_set(problem, TG_EOTHER_COORDINATOR, "X-Tengen-Coordinator",
+                           "this is coordinator %s, the worker means another; register with POST "
+                           "/api/v1/workers",
+                           api->coordinator);
+    }
     struct worker *worker = fleet_find(api->fleet, id);
     if (!worker) {
         return problem_set(problem, TG_ENOT_FOUND, "worker",

@@ -114,10 +114,23 @@ static int list_jobs(struct restore *restore) {
     return job_list(restore->tx, &query, restore_job, restore);
 }
 
+static int restore_identity(struct restore *restore) {
+    struct buf id = BUF_INIT;
+    int error = setting_get(restore->tx, "coordinator", &id);
+    error = error ? error : buf_append(&id, "", 1);
+    if (!error) {
+        restore->api->coordinator = strdup((const char *)id.data);
+        error = restore->api->coordinator ? TG_OK : TG_ENO_MEMORY;
+    }
+    buf_free(&id);
+    return error;
+}
+
 static int restore_all(struct store_tx *tx, void *arg, struct problem *problem) {
     struct restore *restore = arg;
     restore->tx = tx;
-    int error = all(restore, list_tokens);
+    int error = restore_identity(restore);
+    error = error ? error : all(restore, list_tokens);
     error = error ? error : all(restore, list_workers);
     return error ? error : all(restore, list_jobs);
 }
@@ -150,6 +163,7 @@ static void free_api(struct api *api) {
     fleet_destroy(api->fleet);
     tokens_destroy(api->tokens);
     sched_destroy(api->sched);
+    free(api->coordinator);
     free(api);
 }
 

@@ -151,8 +151,9 @@ static void registered(void *arg, int error, const struct problem *problem) {
     jobs_weather(api->jobs);
     api_changed(api);
     http_reply_json(call->call.request, call->created ? 201 : 200,
-                    json_pack("{s:I, s:i, s:i, s:i}", "id", (json_int_t)call->id, "protocol", PROTOCOL,
-                              "beat_s", api->settings.lease_s / 3, "lease_s", api->settings.lease_s));
+                    json_pack("{s:I, s:s, s:i, s:i, s:i}", "id", (json_int_t)call->id, "coordinator",
+                              api->coordinator, "protocol", PROTOCOL, "beat_s", api->settings.lease_s / 3,
+                              "lease_s", api->settings.lease_s));
 }
 
 static void release_texts(void *arg) {

@@ -3,6 +3,9 @@
  *
  * The whole copy is one step of the backup API: in WAL mode a reader, which the backup is, blocks nobody, and
  * copying in several steps would start anew whenever the writer commits in between.
+ *
+ * The copy gets an id of its own (schema_identify): a coordinator that is restored from it has numbers for
+ * tasks and attempts that the lost one gave to others, so it must not be taken for it by the workers.
  */
 #include "server/store/db.h"
 
@@ -33,7 +36,9 @@ static int copy_into(struct store_tx *db, const char *path, struct problem *prob
     if (sqlite3_errcode(target.sqlite) != SQLITE_OK)
         error = db_problem(&target, path, problem);
     else if (!error) /* the copy would ask for a WAL file of its own: a backup should be one file */
-        error = db_script(&target, "PRAGMA journal_mode = DELETE") ? db_problem(&target, path, problem) : 0;
+        error = db_script(&target, "PRAGMA journal_mode = DELETE") || schema_identify(&target, true)
+                    ? db_problem(&target, path, problem)
+                    : 0;
     sqlite3_close(target.sqlite);
     return error;
 }

@@ -64,7 +64,11 @@ static inline int db_limit(int limit) {
 
 /* schema.c: brings the database up to date. TG_ENEWER_SCHEMA, TG_ECORRUPT (not ours), storage errors. */
 int schema_migrate(struct store_tx *db, const char *path, struct problem *problem);
-/* The same check without changing anything (an older schema is refused too: the coordinator must migrate it).
+/* Gives the database its random id, the setting "coordinator" of 32 hex digits: `anew` in any case, else only
+ * when it has none. */
+int schema_identify(struct store_tx *db, bool anew);
+/* The same check as schema_migrate's without changing anything (an older schema is refused too: the
+ * coordinator must migrate it).
  */
 int schema_verify(struct store_tx *db, const char *path, struct problem *problem);
 

@@ -138,6 +138,14 @@ static int migrate_one(struct store_tx *db, int number) {
     return error;
 }
 
+/* The id by which workers tell this database from every other; an older one gets its own now. */
+int schema_identify(struct store_tx *db, bool anew) {
+    return db_script(db, anew ? "INSERT OR REPLACE INTO settings (name, value)"
+                                " VALUES ('coordinator', lower(hex(randomblob(16))))"
+                              : "INSERT OR IGNORE INTO settings (name, value)"
+                                " VALUES ('coordinator', lower(hex(randomblob(16))))");
+}
+
 int schema_migrate(struct store_tx *db, const char *path, struct problem *problem) {
     int64_t version = 0;
     int error = read_version(db, path, &version, problem);
@@ -149,6 +157,8 @@ int schema_migrate(struct store_tx *db, const char *path, struct problem *proble
                 db_script(db, "ROLLBACK");
         }
     }
+    if (!error && schema_identify(db, false) != 0)
+        error = db_problem(db, path, problem);
     return error;
 }
 

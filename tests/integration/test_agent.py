@@ -449,6 +449,42 @@ def it_works_for_the_real_coordinator_over_tls(t):
         t.equal(worker.stop(), 0, "exit code")
 
 
+def what_belongs_to_one_coordinator_is_never_given_to_another(t):
+    def submit(server, board, count, playouts):
+        return server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "selfplay", "config": {
+            "games": count, "games_per_task": count, "board": board, "player": {"type": "uct", "playouts": playouts}}})["id"]
+
+    def ended(server, job):
+        return server.api.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded"
+
+    def games(server, job):
+        return server.api.get(f"/api/v1/jobs/{job}/games?limit=500").json["items"]
+
+    first = t.server()
+    job = submit(first, 5, 60, 400)
+    worker = t.worker(first, log_level="debug")
+    harness.wait_for(lambda: games(first, job), LONG, "a first game")
+    first.kill()
+    folders = list((worker.data / "spool").iterdir())
+    t.equal(len(folders), 1, "folders in the spool")
+    harness.wait_for(lambda: len(list(folders[0].glob("*.chunk"))) >= 3, LONG, "chunks to wait in the spool")
+    other = t.server(port=first.port)
+    other_job = submit(other, 7, 3, 20)
+    with t.subtest("the other gets its own games only, from the same agent"):
+        harness.wait_for(lambda: ended(other, other_job), LONG, "its job")
+        t.equal([game["board"] for game in games(other, other_job)], [7, 7, 7], "boards")
+    with t.subtest("nothing of the first is deleted, and the log says where it is"):
+        t.at_least(len(list(folders[0].glob("*.chunk"))), 3, "chunks kept")
+        t.contains(worker.log(), f"{folders[0]} keeps", "the log")
+    other.kill()
+    again = t.server(port=first.port, data=first.data)
+    with t.subtest("the first is back: each of its games arrives once"):
+        harness.wait_for(lambda: ended(again, job), LONG, "its job")
+        t.equal([game["board"] for game in games(again, job)], [5] * 60, "boards")
+        t.equal(worker.stop(), 0, "exit code")
+        t.equal(os.listdir(folders[0]), [], "the first one's folder")
+
+
 def a_refused_token_is_an_error_with_a_remedy(t):
     fake = coordinator(t, token="tg_" + "b" * 43)
     wrong = "tg_" + "c" * 43
@@ -501,6 +537,7 @@ if __name__ == "__main__":
         the_cache_forgets_what_was_used_longest_ago,
         a_download_goes_on_after_a_restart,
         it_works_for_the_real_coordinator_over_tls,
+        what_belongs_to_one_coordinator_is_never_given_to_another,
         a_refused_token_is_an_error_with_a_remedy,
         an_idle_agent_is_small_and_quiet,
         timeout=90,

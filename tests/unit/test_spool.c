@@ -329,9 +329,42 @@ static void test_bytes_come_back(void **state) {
     spool_close(spool);
 }
 
+static void each_coordinator_has_a_folder(void **state) {
+    char data[] = "/tmp/tengen-spool-XXXXXX", path[SPOOL_PATH_MAX], again[SPOOL_PATH_MAX];
+    static const char first[] = "0123456789abcdef0123456789abcdef";
+    static const char second[] = "fedcba9876543210fedcba9876543210";
+    struct problem problem;
+    struct spool *spool;
+    json_t *lease = json_pack("{s:i}", "id", 1);
+    assert_non_null(mkdtemp(data));
+    assert_int_equal(spool_choose(data, "", path, &problem), 0); /* of a time without ids */
+    assert_int_equal(spool_open(path, &spool, &problem), 0);
+    assert_int_equal(spool_put_lease(spool, key, lease, &problem), 0);
+    spool_close(spool);
+    assert_int_equal(spool_choose(data, first, path, &problem), 0);
+    assert_int_equal(spool_choose(data, first, again, &problem), 0);
+    assert_string_equal(path, again);
+    assert_int_equal(spool_open(path, &spool, &problem), 0);
+    struct spool_found found = {0};
+    assert_int_equal(spool_scan(spool, &found, &problem), 0);
+    assert_int_equal(found.count, 1); /* adopted */
+    spool_found_free(&found);
+    spool_close(spool);
+    assert_int_equal(spool_choose(data, second, path, &problem), 0);
+    assert_int_equal(spool_open(path, &spool, &problem), 0);
+    assert_int_equal(spool_scan(spool, &found, &problem), 0);
+    assert_int_equal(found.count, 0); /* and only by the first */
+    spool_close(spool);
+    json_decref(lease);
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", data);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
     log_setup(LOG_ERROR + 1, false);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_coordinator_has_a_folder),
         cmocka_unit_test_setup_teardown(test_the_bytes_are_synced_before_the_name_and_the_name_after, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_dying_while_putting, set_up, tear_down),

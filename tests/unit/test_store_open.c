@@ -227,9 +227,22 @@ static void a_damaged_page_is_found(void **state) {
 
 /* ---- backup ---- */
 
+static int work_id(struct store_tx *tx, void *arg, struct problem *problem) {
+    return setting_get(tx, "coordinator", arg);
+}
+
+/* The database's id, 32 digits. */
+static void read_id(struct store *store, struct buf *id) {
+    buf_clear(id);
+    must(store_read_now(store, work_id, id, NULL));
+    assert_int_equal(id->size, 32);
+}
+
 static void a_backup_of_a_live_database_is_whole(void **state) {
     struct store *store = filled(*state);
+    struct buf id = BUF_INIT, copied = BUF_INIT;
     char folder[512], copy[600];
+    read_id(store, &id);
     snprintf(folder, sizeof folder, "%s/copy", (char *)*state);
     snprintf(copy, sizeof copy, "%s/tengen.db", folder);
     assert_int_equal(mkdir(folder, 0700), 0);
@@ -240,9 +253,15 @@ static void a_backup_of_a_live_database_is_whole(void **state) {
     store_close(store);
     store = fixture_open(folder);
     fixture_check_clean(store);
+    read_id(store, &copied);
+    assert_memory_not_equal(copied.data, id.data, 32); /* workers must not take the copy for the original */
     store_close(store);
     struct problem problem = {0};
     store = fixture_open(*state);
+    read_id(store, &copied);
+    assert_memory_equal(copied.data, id.data, 32); /* which keeps its own */
+    buf_free(&id);
+    buf_free(&copied);
     assert_int_equal(store_backup(store, "/proc/nowhere/x.db", &problem), TG_EIO);
     assert_non_null(strstr(problem.detail, "/proc/nowhere/x.db.tmp"));
     store_close(store);

@@ -44,7 +44,9 @@ struct agent {
     struct buf body;   /* of it */
     int64_t asked_ms;
     bool registered;
-    bool reclaimed; /* the leases in the spool were asked back */
+    char coordinator[33]; /* whose spool is open; "" is one without an id */
+    bool switching;       /* another coordinator's spool is opened when the attempts have left this one's */
+    bool reclaimed;       /* the leases in the spool were asked back */
     bool draining, leaving, ended;
     struct wait waiting; /* for work */
     uv_timer_t pause;    /* until the next call */
@@ -118,15 +120,69 @@ static json_t *capabilities(const struct agent *agent) {
 }
 
 static void again_later(struct agent *agent, int64_t delay_ms);
+static int open_spool(struct agent *agent, struct problem *problem);
+
+/* Opens the spool of the coordinator that we are registered at. It is tried for ever: the disk may be full.
+ */
+static void enter(struct agent *agent) {
+    struct problem problem = {0};
+    spool_close(agent->services.spool);
+    agent->services.spool = NULL;
+    int error = open_spool(agent, &problem);
+    if (error) {
+        log_error("agent", "the spool cannot be used: %s: %s; trying again every minute", problem.field,
+                  problem.detail);
+        for (size_t i = 0; i < agent->count; i++)
+            attempt_leave(agent->attempts[i]); /* those that were made before it failed */
+        spool_close(agent->services.spool);
+        agent->services.spool = NULL;
+        agent->registered = false;
+        again_later(agent, REFUSED_PAUSE_MS);
+    }
+    agent->switching = false;
+    caller_set_coordinator(agent->services.caller, error ? "" : agent->coordinator);
+    move_on(agent);
+}
+
+/* What is under way for the coordinator before belongs to that one: it is parked in its spool. */
+static void turn_to(struct agent *agent, const char *coordinator) {
+    if (agent->services.spool && strcmp(agent->coordinator, coordinator) == 0) {
+        move_on(agent);
+        return;
+    }
+    if (agent->services.spool)
+        log_warn("agent", "this is another coordinator than before; %zu attempts wait in the spool for it",
+                 agent->count);
+    snprintf(agent->coordinator, sizeof agent->coordinator, "%s", coordinator);
+    agent->switching = true;
+    agent->reclaimed = false;
+    for (size_t i = 0; i < agent->count; i++)
+        attempt_leave(agent->attempts[i]);
+    uv_timer_start(&agent->sweep, on_sweep, 0, 0);
+}
+
+static void on_misdirected(void *context) {
+    struct agent *agent = context;
+    if (!agent->registered || agent->leaving)
+        return;
+    call_cancel(agent->call);
+    agent->call = NULL;
+    agent->registered = agent->reclaimed = false;
+    again_later(agent, EMPTY_PAUSE_MS);
+}
 
 static void on_registered(void *context, const struct http_answer *answer) {
     struct agent *agent = context;
     struct problem problem = answer->problem;
     int64_t id = 0, beat_s = BEAT_S;
+    char coordinator[33] = "";
     agent->call = NULL;
     json_t *body = problem.error ? NULL : json_parse_object(answer->body, answer->size, &problem);
     if (body && json_get_int(body, "id", 1, INT64_C(1) << 53, &id, &problem) == 0)
         (void)json_get_int_or(body, "beat_s", 1, 3600, BEAT_S, &beat_s, NULL);
+    const char *given = json_string_value(json_object_get(body, "coordinator"));
+    if (given && spool_is_coordinator(given))
+        memcpy(coordinator, given, sizeof coordinator);
     json_decref(body);
     if (problem.error) {
         log_error("agent", "the coordinator does not register us: %s: %s%s; trying again every minute",
@@ -140,7 +196,7 @@ static void on_registered(void *context, const struct http_answer *answer) {
     agent->services.beat_s = beat_s;
     log_info("agent", "registered at %s as worker %lld with %d runners", agent->config.server, (long long)id,
              agent->config.runners);
-    move_on(agent);
+    turn_to(agent, coordinator);
 }
 
 static int post(struct agent *agent, const char *path, json_t *body, int64_t timeout_s, http_done_fn done) {
@@ -303,7 +359,9 @@ static void end(struct agent *agent) {
 /* Whether a drain has come to its end: all delivered, or the rest must wait in the spool for a coordinator
  * that is away. */
 static void look_at_drain(struct agent *agent) {
-    if (agent->count == 0) {
+    if (agent->count == 0 && !agent->services.spool) {
+        agent_leave(agent, "the coordinator has not answered yet: what the spool holds stays there");
+    } else if (agent->count == 0) {
         log_info("agent", "stopped; everything is delivered");
         end(agent);
     } else if (count_running(agent) == 0 && caller_is_away(agent->services.caller)) {
@@ -316,7 +374,7 @@ static void look_at_drain(struct agent *agent) {
 static void move_on(struct agent *agent) {
     if (agent->ended || agent->leaving)
         return;
-    if (agent->call || uv_is_active((uv_handle_t *)&agent->pause))
+    if (agent->switching || agent->call || uv_is_active((uv_handle_t *)&agent->pause))
         return;
     if (!agent->registered) {
         do_register(agent);
@@ -338,6 +396,8 @@ static void move_on(struct agent *agent) {
 static void on_sweep(uv_timer_t *timer) {
     struct agent *agent = timer->data;
     free_finished(agent);
+    if (agent->switching && !agent->leaving && agent->count == 0)
+        enter(agent);
     if (agent->leaving && agent->count == 0)
         end(agent);
     else if (!agent->leaving && agent->draining)
@@ -394,16 +454,19 @@ static int resume_found(struct agent *agent, const struct spool_found *found, st
 }
 
 static int open_spool(struct agent *agent, struct problem *problem) {
-    char path[4096];
+    char path[SPOOL_PATH_MAX];
     struct spool_found found;
-    snprintf(path, sizeof path, "%s/spool", agent->config.data);
-    int error = spool_open(path, &agent->services.spool, problem);
+    int error = spool_choose(agent->config.data, agent->coordinator, path, problem);
+    if (!error)
+        error = spool_open(path, &agent->services.spool, problem);
     if (!error)
         error = spool_scan(agent->services.spool, &found, problem);
     if (error)
         return error;
     error = resume_found(agent, &found, problem);
     spool_found_free(&found);
+    for (size_t i = 0; agent->draining && i < agent->count; i++)
+        attempt_drain(agent->attempts[i]);
     return error;
 }
 
@@ -413,6 +476,8 @@ static int open_caller(struct agent *agent, uv_loop_t *loop, struct problem *pro
     int error = http_create(loop, &config, &http, problem);
     if (!error)
         error = caller_create(loop, http, &agent->services.caller);
+    if (!error)
+        caller_on_misdirected(agent->services.caller, on_misdirected, agent);
     return error;
 }
 
@@ -429,8 +494,6 @@ static int open_all(struct agent *agent, uv_loop_t *loop, struct problem *proble
     if (!error)
         error = cache_open(loop, agent->services.caller, path, agent->config.cache_bytes,
                            &agent->services.cache, problem);
-    if (!error)
-        error = open_spool(agent, problem);
     return error;
 }
 

@@ -14,7 +14,7 @@
  * The agent's folder:
  *     lock        held while an agent lives: two agents never share a spool
  *     instance    32 hex digits, made once: by them the coordinator knows this agent again
- *     spool/      spool.h
+ *     spool/ID/   spool.h; ID is the coordinator's, which its answer to the registration tells
  *     cache/      cache.h
  *
  * After a restart, even by SIGKILL at any instant, the spool says which attempts were under way. Their leases

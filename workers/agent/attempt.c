@@ -116,6 +116,25 @@ static void on_forgotten(struct spool_job *job) {
     step(attempt);
 }
 
+static void forget(struct attempt *attempt);
+
+static void on_all_set_aside(struct spool_job *job) {
+    struct attempt *attempt = job->context;
+    attempt_job_over(attempt, job);
+    attempt->set_aside = false;
+    forget(attempt);
+}
+
+static void forget(struct attempt *attempt) {
+    if (!attempt->set_aside) {
+        attempt_job_start(attempt, attempt_job(attempt, SPOOL_FORGET, on_forgotten));
+        return;
+    }
+    struct spool_job *job = attempt_job(attempt, SPOOL_SET_ASIDE_FROM, on_all_set_aside);
+    job->chunk.number = attempt->task.sent;
+    attempt_job_start(attempt, job);
+}
+
 static json_t *end_to_json(const struct task_end *end) {
     if (!end->problem.error)
         return json_pack("{s:{s:I, s:I}}", "done", "units", (json_int_t)end->units, "chunks",
@@ -212,7 +231,7 @@ static void do_step(struct attempt *attempt, enum task_step step) {
         attempt_tell(attempt);
         break;
     case STEP_FORGET:
-        attempt_job_start(attempt, attempt_job(attempt, SPOOL_FORGET, on_forgotten));
+        forget(attempt);
         break;
     case STEP_NONE:
     case STEP_COUNT:
@@ -242,18 +261,19 @@ void attempt_go(struct attempt *attempt) {
     step(attempt);
 }
 
-void attempt_lost(struct attempt *attempt, const char *why) {
+void attempt_lost(struct attempt *attempt, const char *why, bool unknown) {
     if (attempt->task.state >= TASK_FORGETTING)
         return;
     const struct task *task = &attempt->task;
     int64_t sent_units =
         task->sent > attempt->first_chunk ? attempt_chunk(attempt, task->sent - 1)->units_after : 0;
     attempt_log(attempt, LOG_WARN,
-                "the lease is lost (%s): dropping %lu chunks with %lld units that the coordinator "
+                "the lease is lost (%s): %s %lu chunks with %lld units that the coordinator "
                 "does not want%s",
-                why, (unsigned long)(task->stored - task->sent),
+                why, unknown ? "keeping in refused/" : "dropping", (unsigned long)(task->stored - task->sent),
                 (long long)(task->stored > task->sent ? task->units_stored - sent_units : 0),
                 task->runner_alive ? " and stopping the runner" : "");
+    attempt->set_aside = unknown;
     task_on_lost(&attempt->task);
     step(attempt);
 }

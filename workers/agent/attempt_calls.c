@@ -16,8 +16,10 @@ static bool is_lost(const struct http_answer *answer) {
     return answer->problem.error == TG_ELEASE_LOST || answer->status == 404;
 }
 
-static const char *lost_reason(const struct http_answer *answer) {
-    return answer->problem.detail[0] ? answer->problem.detail : tg_error_title(answer->problem.error);
+static void lost(struct attempt *attempt, const struct http_answer *answer) {
+    const struct problem *problem = &answer->problem;
+    attempt_lost(attempt, problem->detail[0] ? problem->detail : tg_error_title(problem->error),
+                 answer->status == 404);
 }
 
 /* ---- uploads ---- */
@@ -58,7 +60,7 @@ static void on_uploaded(void *context, const struct http_answer *answer) {
         attempt_remove_sent(attempt, number);
         attempt_go(attempt);
     } else if (is_lost(answer)) {
-        attempt_lost(attempt, lost_reason(answer));
+        lost(attempt, answer);
     } else {
         refuse(attempt, &answer->problem, true);
     }
@@ -136,7 +138,7 @@ static void on_beat(void *context, const struct http_answer *answer) {
     struct attempt *attempt = context;
     attempt->beat = NULL;
     if (is_lost(answer)) {
-        attempt_lost(attempt, lost_reason(answer));
+        lost(attempt, answer);
         return;
     }
     outbox_answered(attempt->outbox);
@@ -203,7 +205,7 @@ static void on_told(void *context, const struct http_answer *answer) {
     const struct task_end *end = &attempt->task.end;
     attempt->tell = NULL;
     if (is_lost(answer)) {
-        attempt_lost(attempt, lost_reason(answer));
+        lost(attempt, answer);
         return;
     }
     if (!ok(answer) && !end->problem.error) {
@@ -246,7 +248,7 @@ static void on_last_beat(void *context, const struct http_answer *answer) {
     struct attempt *attempt = context;
     attempt->beat = NULL;
     if (is_lost(answer)) {
-        attempt_lost(attempt, lost_reason(answer));
+        lost(attempt, answer);
         return;
     }
     outbox_answered(attempt->outbox);

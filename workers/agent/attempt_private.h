@@ -25,6 +25,7 @@ struct attempt {
     /* chunks on disk: numbers first_chunk .. task.stored-1 */
     struct spool_chunk *chunks;
     uint32_t first_chunk;
+    bool set_aside;   /* what was not sent goes to refused/ before the rest is forgotten */
     struct wait disk; /* "spool: waiting, the disk is full" */
     uv_timer_t retry; /* of a spool job that failed */
     struct spool_job *retrying;
@@ -51,8 +52,9 @@ void attempt_job_start(struct attempt *attempt, struct spool_job *job);
 void attempt_job_over(struct attempt *attempt, struct spool_job *job); /* counts and frees it */
 /* A job that failed for a passing reason (a full disk): tried again later, with a line in the log. */
 void attempt_job_retry(struct attempt *attempt, struct spool_job *job);
-/* The coordinator says that the lease is gone: what is not stored there is dropped. */
-void attempt_lost(struct attempt *attempt, const char *why);
+/* The coordinator says that the lease is gone: what is not stored there is dropped, or set aside for a person
+ * when it does not even know the task (`unknown`). */
+void attempt_lost(struct attempt *attempt, const char *why, bool unknown);
 
 /* attempt_runner.c */
 void attempt_start_runner(struct attempt *attempt);

@@ -24,7 +24,7 @@ void backoff_reset(struct backoff *backoff) {
 enum verdict verdict_of(int status) {
     if (status == 401 || status == 403)
         return VERDICT_DENIED;
-    if (status == 0 || status == 408 || status == 425 || status == 429)
+    if (status == 0 || status == 408 || status == 421 || status == 425 || status == 429)
         return VERDICT_RETRY;
     if (status >= 500 && status != 501)
         return VERDICT_RETRY;

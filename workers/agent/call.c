@@ -9,13 +9,18 @@
 #include "workers/agent/backoff.h"
 #include "workers/agent/wait.h"
 
-enum { COME_BACK_MS = 1000 }; /* within which the waiting try again once the coordinator is back */
+enum {
+    COME_BACK_MS = 1000, /* within which the waiting try again once the coordinator is back */
+    HTTP_MISDIRECTED = 421
+};
 
 struct caller {
     uv_loop_t *loop;
     struct http *http;
     struct call *calls;
     struct wait away;
+    void (*misdirected)(void *context);
+    void *context;
     bool denied; /* the newest refusal of the token was logged */
 };
 
@@ -92,12 +97,12 @@ static void note_denied(struct caller *caller, const struct http_answer *answer)
     if (caller->denied)
         return;
     caller->denied = true;
-    log_error(
-        "agent",
-        "%s answered %d %s: %s. Make a token of role worker (tengen token create worker) and give it by "
-        "--token-file or TENGEN_TOKEN; trying again every minute",
-        http_server(caller->http), answer->status, tg_error_code(answer->problem.error),
-        answer->problem.detail);
+    log_error("agent",
+              "%s answered %d %s: %s. Make a token of role worker (tengen token create --role worker) and "
+              "give it by "
+              "--token-file or TENGEN_TOKEN; trying again every minute",
+              http_server(caller->http), answer->status, tg_error_code(answer->problem.error),
+              answer->problem.detail);
 }
 
 static void finish(struct call *call, const struct http_answer *answer);
@@ -125,6 +130,8 @@ static void on_answer(void *context, const struct http_answer *answer) {
     log_debug("agent", "%s %s: %d %s; again in %lld ms", call->request.method, call->path, answer->status,
               answer->problem.detail, (long long)delay);
     wait_ms(call, delay);
+    if (answer->status == HTTP_MISDIRECTED && call->caller->misdirected)
+        call->caller->misdirected(call->caller->context); /* last: it may cancel this call */
 }
 
 /* ---- starting and ending ---- */
@@ -208,6 +215,15 @@ void caller_destroy(struct caller *caller) {
         call_cancel(caller->calls);
     http_destroy(caller->http);
     free(caller);
+}
+
+void caller_on_misdirected(struct caller *caller, void (*misdirected)(void *context), void *context) {
+    caller->misdirected = misdirected;
+    caller->context = context;
+}
+
+void caller_set_coordinator(struct caller *caller, const char *id) {
+    http_set_coordinator(caller->http, id);
 }
 
 bool caller_is_away(const struct caller *caller) {

@@ -2,7 +2,7 @@
  *
  *     start ---> [trying] ---answer that stands---> done()
  *                   ^  |
- *           timer   |  | no connection, 408, 425, 429, 5xx; 401 and 403 slowly
+ *           timer   |  | no connection, 408, 421, 425, 429, 5xx; 401 and 403 slowly
  *                   |  v
  *                [waiting] back-off, or what Retry-After says
  *
@@ -26,6 +26,10 @@ struct call;
 /* Takes *http over. */
 int caller_create(uv_loop_t *loop, struct http *http, struct caller **caller);
 void caller_destroy(struct caller *caller); /* cancels all calls; freed after the loop has run the closings */
+/* `misdirected` is called, from within an answer, each time another coordinator than the one meant answers
+ * (421). Calls are tried on: the right one may come back. */
+void caller_on_misdirected(struct caller *caller, void (*misdirected)(void *context), void *context);
+void caller_set_coordinator(struct caller *caller, const char *id); /* see http_set_coordinator */
 bool caller_is_away(const struct caller *caller); /* the newest try of any call got no usable answer */
 
 struct call_options {

@@ -23,6 +23,7 @@ struct http {
     uv_loop_t *loop;
     char *server, *ca_file;
     char authorization[256];
+    char coordinator[64]; /* "" until known */
     struct lane lanes[HTTP_LANES];
     int open_handles; /* timers still to close */
 };
@@ -225,6 +226,8 @@ static bool add_headers(struct http_transfer *transfer, const struct http_reques
     bool fine = add_header(transfer, "Expect", ""); /* no 100-continue: it only costs a round trip here */
     if (http->authorization[0])
         fine = fine && add_header(transfer, "Authorization", http->authorization);
+    if (http->coordinator[0])
+        fine = fine && add_header(transfer, "X-Tengen-Coordinator", http->coordinator);
     if (request->content_type)
         fine = fine && add_header(transfer, "Content-Type", request->content_type);
     if (request->range_from > 0 && request->if_range)
@@ -389,6 +392,10 @@ static void lane_closed(uv_handle_t *timer) {
     free(http->ca_file);
     explicit_bzero(http->authorization, sizeof http->authorization);
     free(http);
+}
+
+void http_set_coordinator(struct http *http, const char *id) {
+    snprintf(http->coordinator, sizeof http->coordinator, "%s", id);
 }
 
 void http_destroy(struct http *http) {

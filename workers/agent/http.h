@@ -66,6 +66,8 @@ int http_create(uv_loop_t *loop, const struct http_config *config, struct http *
                 struct problem *problem);
 /* Cancels what is under way (without calling back) and closes; freed once the loop has run the closings. */
 void http_destroy(struct http *http);
+/* From now on every request names the coordinator that it is meant for ("": none); another answers 421. */
+void http_set_coordinator(struct http *http, const char *id);
 const char *http_server(const struct http *http);
 
 /* `done` is called exactly once, later, from the loop, unless the transfer is cancelled first. */

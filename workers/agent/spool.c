@@ -138,6 +138,80 @@ static DIR *list_folder(const struct spool *spool) {
     return list;
 }
 
+/* ---- one folder a coordinator ---- */
+
+bool spool_is_coordinator(const char *id) {
+    return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
+}
+
+struct contents {
+    size_t chunks, leases, coordinators;
+};
+
+static struct contents look_into(const char *folder) {
+    struct contents found = {0};
+    DIR *list = opendir(folder);
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        enum file_type type = name_parse(entry->d_name).type;
+        found.chunks += type == FILE_CHUNK;
+        found.leases += type == FILE_LEASE;
+        found.coordinators += spool_is_coordinator(entry->d_name);
+    }
+    if (list)
+        closedir(list);
+    return found;
+}
+
+/* By way of DATA/spool-ID, so that a kill in between is made good at the next start. */
+static int adopt(const char *data, const char *spool, const char *id, struct problem *problem) {
+    char between[SPOOL_PATH_MAX], target[SPOOL_PATH_MAX];
+    snprintf(between, sizeof between, "%s/spool-%s", data, id);
+    snprintf(target, sizeof target, "%s/%s", spool, id);
+    struct contents found = look_into(spool);
+    if (found.coordinators == 0 && found.chunks + found.leases > 0 && rename(spool, between) < 0)
+        return io_problem(problem, "moving the folder", spool);
+    if (mkdir(spool, 0700) < 0 && errno != EEXIST)
+        return io_problem(problem, "creating the folder", spool);
+    if (rename(between, target) < 0 && errno != ENOENT)
+        return io_problem(problem, "moving the folder", between);
+    return 0;
+}
+
+static void tell_kept(const char *folder) {
+    struct contents kept = look_into(folder);
+    if (kept.chunks + kept.leases > 0)
+        log_warn("spool",
+                 "%s keeps %zu chunks of another coordinator; they are sent when we work for that one again",
+                 folder, kept.chunks);
+}
+
+static void tell_others(const char *spool, const char *id) {
+    char path[SPOOL_PATH_MAX];
+    DIR *list = opendir(spool);
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        if (!spool_is_coordinator(entry->d_name) || strcmp(entry->d_name, id) == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", spool, entry->d_name);
+        tell_kept(path);
+    }
+    if (list)
+        closedir(list);
+    if (id[0])
+        tell_kept(spool);
+}
+
+int spool_choose(const char *data, const char *id, char path[SPOOL_PATH_MAX], struct problem *problem) {
+    char spool[SPOOL_PATH_MAX - 64];
+    if ((size_t)snprintf(spool, sizeof spool, "%s/spool", data) >= sizeof spool)
+        return problem_set(problem, TG_EINVALID, "data", "the folder's name is too long");
+    int error = id[0] ? adopt(data, spool, id, problem) : 0;
+    if (error)
+        return error;
+    tell_others(spool, id);
+    snprintf(path, SPOOL_PATH_MAX, id[0] ? "%s/%s" : "%s", spool, id);
+    return 0;
+}
+
 static void remove_unfinished(struct spool *spool) {
     DIR *list = list_folder(spool);
     if (!list)
@@ -229,6 +303,18 @@ void spool_set_aside(struct spool *spool, struct spool_key key, struct spool_chu
     char name[NAME_BYTES];
     name_chunk(name, key, chunk);
     move_to(spool, "refused", name);
+}
+
+void spool_set_aside_from(struct spool *spool, struct spool_key key, uint32_t number) {
+    DIR *list = list_folder(spool);
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        struct file_name file = name_parse(entry->d_name);
+        if (file.type == FILE_CHUNK && file.key.task == key.task && file.key.attempt == key.attempt &&
+            file.chunk.number >= number)
+            move_to(spool, "refused", entry->d_name);
+    }
+    if (list)
+        closedir(list);
 }
 
 void spool_forget(struct spool *spool, struct spool_key key) {
@@ -333,7 +419,8 @@ static int add_chunk(struct spool_attempt *attempt, struct spool_chunk chunk) {
 }
 
 static int scan_entry(struct spool *spool, struct spool_found *found, const char *name) {
-    if (name[0] == '.' || strcmp(name, "damaged") == 0 || strcmp(name, "refused") == 0)
+    if (name[0] == '.' || strcmp(name, "damaged") == 0 || strcmp(name, "refused") == 0 ||
+        spool_is_coordinator(name))
         return 0;
     struct file_name file = name_parse(name);
     if (file.type == FILE_UNKNOWN) {

@@ -1,6 +1,7 @@
 /* spool.h - what the agent must not lose, on disk: leases, finished chunks, ends.
  *
- * One flat folder, so that one fsync covers every name:
+ * One flat folder a coordinator (spool_choose), so that one fsync covers every name and nothing of one
+ * coordinator is ever offered to another, whose numbers for tasks may be the same:
  *
  *     17-1.task                      the lease of task 17, attempt 1: the JSON document the coordinator sent
  *     17-1-00000004-5-1.chunk        chunk number 4 with 1 unit; with it the attempt has finished 5
@@ -48,6 +49,16 @@ struct spool_chunk {
     int64_t units;       /* this chunk's; 0: it lies within a unit */
 };
 
+enum { SPOOL_PATH_MAX = 4096 };
+
+/* Whether it is 32 hexadecimal digits. */
+bool spool_is_coordinator(const char *id);
+/* Writes the path of the coordinator's folder, DATA/spool/ID, to `path` ("" is a coordinator without an id:
+ * DATA/spool itself), making what is above it. Work of a time without ids is adopted by the first coordinator
+ * that has one: DATA/spool, when no folder of a coordinator is in it, becomes DATA/spool/ID. What is kept for
+ * others is told in the log. */
+int spool_choose(const char *data, const char *id, char path[SPOOL_PATH_MAX], struct problem *problem);
+
 /* Opens the folder, creating it when missing, and removes what was being written. */
 int spool_open(const char *folder, struct spool **spool, struct problem *problem);
 void spool_close(struct spool *spool);
@@ -64,6 +75,8 @@ int spool_read_chunk(struct spool *spool, struct spool_key key, struct spool_chu
 void spool_remove_chunk(struct spool *spool, struct spool_key key, struct spool_chunk chunk);
 /* Keeps the bytes, for a person, in refused/. */
 void spool_set_aside(struct spool *spool, struct spool_key key, struct spool_chunk chunk);
+/* The same for all the attempt's chunks from this number on. */
+void spool_set_aside_from(struct spool *spool, struct spool_key key, uint32_t number);
 /* Removes all files of an attempt: chunks, then lease, then end, so that a kill in between leaves either an
  * attempt that can go on or one that tells its end again. */
 void spool_forget(struct spool *spool, struct spool_key key);

@@ -39,6 +39,9 @@ static void work(uv_work_t *work) {
     case SPOOL_SET_ASIDE:
         spool_set_aside(job->spool, job->key, job->chunk);
         break;
+    case SPOOL_SET_ASIDE_FROM:
+        spool_set_aside_from(job->spool, job->key, job->chunk.number);
+        break;
     case SPOOL_FORGET:
         spool_forget(job->spool, job->key);
         break;

@@ -17,6 +17,7 @@ enum spool_operation {
     SPOOL_READ_CHUNK,
     SPOOL_REMOVE_CHUNK,
     SPOOL_SET_ASIDE,
+    SPOOL_SET_ASIDE_FROM, /* chunk.number */
     SPOOL_FORGET
 };
 
