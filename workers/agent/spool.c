@@ -191,7 +191,7 @@ static void tell_others(const char *spool, const char *id) {
     for (struct dirent *entry; list && (entry = readdir(list));) {
         if (!spool_is_coordinator(entry->d_name) || strcmp(entry->d_name, id) == 0)
             continue;
-        snprintf(path, sizeof path, "%s/%s", spool, entry->d_name);
+        snprintf(path, sizeof path, "%s/%.32s", spool, entry->d_name);
         tell_kept(path);
     }
     if (list)
