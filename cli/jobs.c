@@ -206,9 +206,12 @@ static void print_job(const json_t *job) {
     printf("  done      %lld of %lld %s, %lld in hand\n", (long long)member_int(units, "done"),
            (long long)member_int(units, "total"), member_text(job, "unit"),
            (long long)member_int(units, "leased"));
-    printf("  tasks     %lld waiting, %lld in hand, %lld done, %lld failed\n",
+    printf("  tasks     %lld waiting, %lld in hand, %lld done, %lld failed",
            (long long)member_int(tasks, "pending"), (long long)member_int(tasks, "leased"),
            (long long)member_int(tasks, "done"), (long long)member_int(tasks, "failed"));
+    if (member_int(tasks, "cancelled") > 0)
+        printf(", %lld not needed any more", (long long)member_int(tasks, "cancelled"));
+    putchar('\n');
     char left[32] = "";
     if (json_is_number(json_object_get(job, "eta_s")))
         format_duration(member_number(job, "eta_s"), left, sizeof left);

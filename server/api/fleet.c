@@ -65,6 +65,9 @@ static int tell_sched(struct api *api, const struct worker *worker) {
                                 .capabilities = names,
                                 .capability_count = count};
     int error = sched_worker_set(api->sched, &told);
+    if (!error) {
+        error = sched_worker_online(api->sched, worker->id, fleet_is_online(api, worker));
+    }
     free(names);
     return error;
 }
@@ -126,6 +129,7 @@ void fleet_seen(struct api *api, struct worker *worker) {
     api_chore(api);
     if (!worker->online) {
         fleet_publish(api, worker);
+        jobs_weather(api->jobs);
     }
 }
 
@@ -181,6 +185,7 @@ json_t *worker_json(struct api *api, const struct worker *worker) {
 
 void fleet_publish(struct api *api, struct worker *worker) {
     worker->online = fleet_is_online(api, worker);
+    sched_worker_online(api->sched, worker->id, worker->online);
     if (events_wanted(api->events, EVENTS_WORKERS, 0)) {
         events_publish(api->events, EVENTS_WORKERS, 0, "worker", worker_json(api, worker));
     }

@@ -17,7 +17,7 @@ struct worker {
     int64_t contact_ms;          /* the scheduler's clock; 0: not since this server started */
     int64_t token;               /* who speaks for it; 0: whoever does first */
     bool seen;                   /* since seen_ms was last written to the store */
-    bool online;                 /* as the listeners were told */
+    bool online;                 /* as the listeners and the scheduler were told */
     struct parked *parked;
 };
 
@@ -25,7 +25,7 @@ struct fleet *fleet_create(void);
 void fleet_destroy(struct fleet *fleet);
 struct worker *fleet_find(struct fleet *fleet, int64_t id);
 struct worker *fleet_next(struct fleet *fleet, size_t *at); /* walks all; begin with 0 */
-/* Adds the worker or brings it up to date, here and in the scheduler. */
+/* Adds the worker or brings it up to date, here and in the scheduler; offline until it is seen. */
 int fleet_set(struct api *api, const struct worker_row *row);
 int fleet_set_state(struct api *api, struct worker *worker, enum worker_state state);
 
@@ -37,6 +37,7 @@ int fleet_speaker(struct api *api, struct http_request *request, int64_t id, str
                   struct problem *problem);
 
 json_t *worker_json(struct api *api, const struct worker *worker);
+/* Tells the listeners, and the scheduler whether it is there. */
 void fleet_publish(struct api *api, struct worker *worker);
 
 #endif

@@ -101,9 +101,23 @@ json_t *job_score(const struct kind *kind, const json_t *config, const json_t *t
 /* ---- the document ---- */
 
 static json_t *counts_json(const struct job_task_counts *counts) {
-    return json_pack("{s:I, s:I, s:I, s:I}", "pending", (json_int_t)counts->pending, "leased",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "pending", (json_int_t)counts->pending, "leased",
                      (json_int_t)counts->leased, "done", (json_int_t)counts->done, "failed",
-                     (json_int_t)counts->failed);
+                     (json_int_t)counts->failed, "cancelled", (json_int_t)counts->cancelled);
+}
+
+/* Only the score ends a job well before its last unit. */
+static json_t *early_end(const struct job_row *row, const struct kind *kind, const json_t *score) {
+    if (row->state != JOB_SUCCEEDED || row->units_done >= row->units_total) {
+        return json_string("");
+    }
+    const char *state = json_string_value(json_object_get(json_object_get(score, "sprt"), "state"));
+    const char *accepted =
+        state && strcmp(state, sprt_state_name(SPRT_ACCEPTED)) == 0   ? "the SPRT accepted H1"
+        : state && strcmp(state, sprt_state_name(SPRT_REJECTED)) == 0 ? "the SPRT accepted H0"
+                                                                      : "the SPRT decided";
+    return json_sprintf("ended early: %s after %lld %s", accepted, (long long)row->units_done,
+                        kind ? kind->unit : "units");
 }
 
 static json_t *assemble(const struct job_row *row, const struct kind *kind,
@@ -126,7 +140,9 @@ static json_t *assemble(const struct job_row *row, const struct kind *kind,
                                   (json_int_t)row->units_done, "leased", (json_int_t)counts->leased_units));
     json_object_set_new(document, "tasks", counts_json(counts));
     json_object_set(document, "totals", totals);
-    json_object_set_new(document, "score", job_score(kind, config, totals));
+    json_t *score = job_score(kind, config, totals);
+    json_object_set_new(document, "score", score);
+    json_object_set_new(document, "reason", early_end(row, kind, score));
     json_object_set_new(document, "rate_per_s", json_integer(0));
     json_object_set_new(document, "eta_s", json_null());
     json_object_set_new(document, "created_ms", json_integer(row->created_ms));
@@ -159,7 +175,7 @@ json_t *job_document(struct store_tx *tx, const struct job_row *row, bool with_c
 static json_t *why(struct api *api, const json_t *document, int64_t id, bool ended) {
     if (ended) {
         const char *detail = json_string_value(json_object_get(json_object_get(document, "error"), "detail"));
-        return json_string(detail ? detail : "");
+        return detail ? json_string(detail) : json_incref(json_object_get(document, "reason"));
     }
     struct store_space space;
     if (store_space(api->store, &space) == TG_OK && space.full) {

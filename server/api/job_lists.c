@@ -47,7 +47,7 @@ void handle_job_tasks(struct http_request *request, void *context) {
     enum task_state wanted;
     if (state && task_state_parse(state, &wanted) != TG_OK) {
         http_reply_error(request, TG_EOUT_OF_RANGE, "state",
-                         "must be pending, leased, done or failed, is %.40s", state);
+                         "must be pending, leased, done, failed or cancelled, is %.40s", state);
         return;
     }
     call->states = state ? 1u << wanted : 0;

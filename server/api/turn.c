@@ -214,6 +214,7 @@ static void on_chores(uv_timer_t *timer) {
 
 void api_chore(struct api *api) {
     if (!uv_is_active((uv_handle_t *)&api->chores)) {
-        uv_timer_start(&api->chores, on_chores, CHORES_MS, 0);
+        int64_t lease_ms = 1000 * (int64_t)api->settings.lease_s; /* silence shows that soon */
+        uv_timer_start(&api->chores, on_chores, (uint64_t)(lease_ms < CHORES_MS ? lease_ms : CHORES_MS), 0);
     }
 }

@@ -226,7 +226,10 @@ static int add_task_count(sqlite3_stmt *row, void *context) {
 int job_task_counts(struct store_tx *tx, int64_t id, struct job_task_counts *out) {
     *out = (struct job_task_counts){0};
     int64_t task_count = 0;
-    int error = db_int(tx, &task_count, "SELECT task_count FROM jobs WHERE id = ?", "i", id);
+    enum job_state state;
+    int error = job_state_of(tx, id, &state);
+    if (!error)
+        error = db_int(tx, &task_count, "SELECT task_count FROM jobs WHERE id = ?", "i", id);
     if (error)
         return error;
     /* Done tasks can be a million: their number is in the job. */
@@ -240,7 +243,8 @@ int job_task_counts(struct store_tx *tx, int64_t id, struct job_task_counts *out
         error = db_each(tx, stmt, add_task_count, out);
     if (!error)
         error = db_int(tx, &out->done, "SELECT tasks_done FROM jobs WHERE id = ?", "i", id);
-    out->pending = task_count - out->leased - out->done - out->failed;
+    int64_t left = task_count - out->leased - out->done - out->failed;
+    *(job_state_ended(state) ? &out->cancelled : &out->pending) = left;
     return error;
 }
 
@@ -323,7 +327,7 @@ static int close_tasks(struct store_tx *tx, int64_t job, int64_t now_ms) {
     if (text == NULL)
         return TG_ENO_MEMORY;
     int error =
-        db_run(tx, "UPDATE tasks SET state = 3, ended_ms = ?, error = ? WHERE job = ? AND state IN (0, 1)",
+        db_run(tx, "UPDATE tasks SET state = 4, ended_ms = ?, error = ? WHERE job = ? AND state IN (0, 1)",
                "iti", now_ms, text, job);
     free(text);
     return error;

@@ -10,7 +10,8 @@
  *     A job of N units is cut into task_count tasks of task_units units (the last one may be shorter). Their
  * ids are the range first_task .. first_task + task_count - 1, reserved when the job is inserted: task id =
  *     first_task + index. A task's row is written when it is first leased, so a job of a million tasks is one
- * row; rows are dense: 0 .. next_index - 1 exist. pending = task_count - leased - done - failed.
+ * row; rows are dense: 0 .. next_index - 1 exist. pending = task_count - leased - done - failed,
+ * and 0 once the job has ended: what is left then counts as cancelled.
  *
  *          (no row) --lease--> leased --done--> done
  *                     ^          |  \--fail---> pending (failures + 1), or failed with its job after
@@ -92,6 +93,7 @@ int job_list(struct store_tx *tx, const struct job_query *query, job_row_fn fn, 
 int job_totals(struct store_tx *tx, int64_t id, json_t **out); /* {"games": 740, ...}: the caller owns it */
 struct job_task_counts {
     int64_t pending, leased, done, failed;
+    int64_t cancelled;    /* what the job's end cut off or never began */
     int64_t leased_units; /* units of leased tasks that are not done yet */
 };
 int job_task_counts(struct store_tx *tx, int64_t id, struct job_task_counts *out);
@@ -104,14 +106,15 @@ int job_pause(struct store_tx *tx, int64_t id,
               struct problem *problem); /* W; TG_EWRONG_STATE, TG_ENOT_FOUND */
 int job_resume(struct store_tx *tx, int64_t id, struct problem *problem); /* W */
 /* W. Ends the job as succeeded (an SPRT has decided), failed or cancelled. Tasks that are still open become
- * failed with code "cancelled". reason: why, for failed; NULL else. Ending it in the state it has is fine
+ * cancelled. reason: why, for failed; NULL else. Ending it in the state it has is fine
  * (*changed false); in another ended state TG_EWRONG_STATE. changed may be NULL. */
 int job_end(struct store_tx *tx, int64_t id, enum job_state state, const struct problem *reason,
             int64_t now_ms, bool *changed, struct problem *problem);
 
 /* ---- tasks ---- */
 
-enum task_state { TASK_PENDING, TASK_LEASED, TASK_DONE, TASK_FAILED, TASK_STATE_COUNT };
+/* TASK_CANCELLED: its job ended before it did. */
+enum task_state { TASK_PENDING, TASK_LEASED, TASK_DONE, TASK_FAILED, TASK_CANCELLED, TASK_STATE_COUNT };
 const char *task_state_name(enum task_state state);
 int task_state_parse(const char *name, enum task_state *state);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const state_names[TASK_STATE_COUNT] = {"pending", "leased", "done", "failed"};
+static const char *const state_names[TASK_STATE_COUNT] = {"pending", "leased", "done", "failed", "cancelled"};
 
 const char *task_state_name(enum task_state state) {
     TG_ASSERT((unsigned)state < TASK_STATE_COUNT);
@@ -222,7 +222,7 @@ int task_lease(struct store_tx *tx, const struct task_holder *holder, int64_t no
         error = read_brief(tx, holder->task, &task);
     if (error)
         return error;
-    if (task.state == TASK_DONE || task.state == TASK_FAILED)
+    if (task.state != TASK_PENDING && task.state != TASK_LEASED)
         return cannot_lease(holder, "it has ended", problem);
     if (task.attempt + 1 != holder->attempt)
         return cannot_lease(holder, "another attempt has begun", problem);

@@ -243,7 +243,7 @@ def a_job_that_is_read_is_never_stale(t):
         state = read()
         t.equal((state["units"]["done"], state["totals"]["games"]), (seq + 1, seq + 1), "right after its 201")
     t.equal(worker.done(task, 2).status, 200, "done")
-    t.equal(read()["tasks"], {"pending": 1, "leased": 0, "done": 1, "failed": 0}, "right after done")
+    t.equal(read()["tasks"], {"pending": 1, "leased": 0, "done": 1, "failed": 0, "cancelled": 0}, "right after done")
     api.expect(200, "POST", f"/api/v1/jobs/{job}/pause")
     t.equal(read()["state"], "paused", "paused")
     api.expect(200, "POST", f"/api/v1/jobs/{job}/cancel")
@@ -311,6 +311,47 @@ def a_lease_lapses_and_comes_back(t):
     t.equal(worker.chunk(task, 0, chunk(0)).status, 200, "what is stored already is a success")
     t.problem(worker.chunk(task, 0, chunk(9)), 409, "chunk_conflict", "seq")
     t.problem(other.done(again, 5), 409, "chunks_missing")
+
+
+def a_job_says_that_its_workers_are_away(t):
+    server = t.server(lease_s=3)
+    server.api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)
+
+    def reason():
+        return server.api.expect(200, "GET", "/api/v1/jobs/1")["reason"]
+
+    worker = harness.FakeWorker(server.api)
+    t.equal(reason(), "waits for a free runner", "while the worker is there")
+    harness.wait_for(lambda: "offline" in reason(), 20, "the worker to be missed")
+    worker.lease(0)
+    t.equal(reason(), "waits for a free runner", "when it is back")
+    server.stop()
+    server = t.server(data=server.data, lease_s=3)
+    t.contains(reason(), "every worker that could do it is offline", "known, but not seen since the start")
+
+
+def a_match_that_is_decided_early_has_not_failed(t):
+    api = t.server().api
+    player = {"type": "uct"}
+    api.expect(201, "POST", "/api/v1/jobs", json={"kind": "match", "config": {
+        "games": 200, "games_per_task": 100, "a": player, "b": player, "board": 5,
+        "sprt": {"enabled": True, "elo0": 0, "elo1": 200}}})
+    worker = harness.FakeWorker(api, capabilities=("kind:match",))
+    task = worker.lease()["tasks"][0]
+
+    def ended():
+        job = api.expect(200, "GET", "/api/v1/jobs/1")
+        return job if job["ended_ms"] else None
+
+    for seq in range(100):
+        counters = {"wins_a": 1} | ({"pairs_4": 1} if seq % 2 else {})
+        if worker.chunk(task, seq, harness.game_chunk(counters, note=str(seq))).status != 201:
+            break
+    job = harness.wait_for(ended, 10, "the test to decide")
+    t.equal(job["state"], "succeeded", "state")
+    t.equal(job["tasks"], {"pending": 0, "leased": 0, "done": 0, "failed": 0, "cancelled": 2}, "tasks")
+    t.equal(job["reason"], f"ended early: the SPRT accepted H1 after {job['units']['done']} games", "reason")
+    t.equal([one["state"] for one in api.pages("/api/v1/jobs/1/tasks")], ["cancelled"], "the task it cut off")
 
 
 def a_drained_task_is_put_back(t):
@@ -526,7 +567,8 @@ if __name__ == "__main__":
     harness.run(every_answer_has_its_shape, lists_are_paged_by_cursor, a_set_of_jobs_runs_in_order,
                 the_same_key_gives_the_same_answer, a_job_that_is_read_is_never_stale,
                 a_long_poll_gets_work_as_soon_as_there_is_some, a_task_goes_to_nobody_who_has_hung_up,
-                a_lease_lapses_and_comes_back, a_drained_task_is_put_back, five_failures_fail_the_job,
+                a_lease_lapses_and_comes_back, a_job_says_that_its_workers_are_away,
+                a_match_that_is_decided_early_has_not_failed, a_drained_task_is_put_back, five_failures_fail_the_job,
                 content_goes_in_and_comes_out, a_stream_waits_for_the_next_chunk, events_are_pushed_and_resumed,
                 the_dashboard_and_its_headers, metrics_and_log_are_kept_and_paged, https,
                 metrics_are_well_formed, timeout=40)

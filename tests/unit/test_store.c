@@ -257,7 +257,7 @@ static void five_failures_fail_the_job_with_the_reason(void **state) {
         assert_int_equal(put(store, task, attempt, worker, 0, "x", NULL), TG_ELEASE_LOST);
     }
     assert_int_equal(read_job(store, job).state, JOB_FAILED);
-    assert_int_equal(read_task(store, task + 1).state, TASK_FAILED);
+    assert_int_equal(read_task(store, task + 1).state, TASK_CANCELLED);
     assert_int_equal(put(store, task + 1, 1, worker, 0, "x", NULL), TG_ELEASE_LOST);
     assert_int_equal(lease(store, task + 1, 2, worker), TG_EWRONG_STATE);
     fixture_check_clean(store);

@@ -10,7 +10,7 @@ import { LoadMore } from "./LoadMore.jsx";
 import { State } from "./Badge.jsx";
 
 const RELOAD_MS = 800; // after a change of the counts, which come with the job
-const STATES = ["leased", "failed", "pending", "done"];
+const STATES = ["leased", "failed", "pending", "done", "cancelled"];
 
 function Row({ task }) {
   const took = task.ended_ms && task.leased_ms ? duration((task.ended_ms - task.leased_ms) / 1000) : "";
@@ -42,7 +42,7 @@ export function JobTasks({ job }) {
   const path = (after) => withQuery(`/jobs/${job.id}/tasks`, { state, after });
   const { data, error, reload, change } = useResource((signal) => get(path(null), signal), [job.id, state]);
   const paged = useRef(false);
-  const { pending, leased, done, failed } = job.tasks;
+  const { pending, leased, done, failed, cancelled } = job.tasks;
   useEffect(() => {
     paged.current = false;
   }, [state]);
@@ -50,7 +50,7 @@ export function JobTasks({ job }) {
     if (paged.current) return undefined; // whoever reads further down is not thrown back
     const timer = setTimeout(reload, RELOAD_MS);
     return () => clearTimeout(timer);
-  }, [pending, leased, done, failed]);
+  }, [pending, leased, done, failed, cancelled]);
   const more = async (after) => {
     const answer = await get(path(after));
     paged.current = true;

@@ -4,7 +4,9 @@ import { count, duration, percent, rate } from "../lib/format.js";
 
 export function Progress({ job, label = `Progress of ${job.name || `job ${job.id}`}` }) {
   const { total, done, leased } = job.units;
-  const share = (n) => `${total > 0 ? Math.min(100, (100 * n) / total) : 0}%`;
+  // A job that succeeded is complete, also when its score ended it before its last unit.
+  const whole = job.state === "succeeded" ? done : total;
+  const share = (n) => `${whole > 0 ? Math.min(100, (100 * n) / whole) : 0}%`;
   return (
     <div
       class={`progress progress-${job.state}`}
@@ -16,7 +18,7 @@ export function Progress({ job, label = `Progress of ${job.name || `job ${job.id
       aria-valuetext={`${count(done)} of ${count(total)} ${job.unit}`}
     >
       <div class="progress-done" style={{ width: share(done) }} />
-      <div class="progress-leased" style={{ width: share(Math.min(leased, total - done)) }} />
+      <div class="progress-leased" style={{ width: share(Math.min(leased, whole - done)) }} />
     </div>
   );
 }
@@ -25,7 +27,8 @@ export function Progress({ job, label = `Progress of ${job.name || `job ${job.id
 export function ProgressText({ job, brief = false }) {
   const { total, done } = job.units;
   const parts = [`${count(done)} of ${count(total)} ${job.unit}`];
-  if (total > 0) parts.push(percent(done, total));
+  if (job.state === "succeeded" && done < total) parts.push("ended early");
+  else if (total > 0) parts.push(percent(done, total));
   if (!brief && job.state === "running" && job.rate_per_s > 0) parts.push(rate(job.rate_per_s, job.unit));
   if (!brief && job.state === "running" && job.eta_s !== null && job.eta_s !== undefined)
     parts.push(`${duration(job.eta_s)} left`);

@@ -66,12 +66,7 @@ function Actions({ job, act }) {
 
 function tasksText({ tasks, ended_ms: ended }) {
   if (!ended) return `${tasks.done} done, ${tasks.leased} running, ${tasks.pending} waiting`;
-  return tasks.pending ? `${tasks.done} done, ${tasks.pending} never begun` : `${tasks.done} done`;
-}
-
-/** A match whose sequential test has decided ends before all its games are played. */
-function endedEarly(job) {
-  return job.state === "succeeded" && job.score?.sprt && job.units.done < job.units.total;
+  return tasks.cancelled ? `${tasks.done} done, ${tasks.cancelled} not needed any more` : `${tasks.done} done`;
 }
 
 function Summary({ job }) {
@@ -109,7 +104,6 @@ function Summary({ job }) {
           {job.reason}
         </p>
       )}
-      {endedEarly(job) && <p class="early">The sequential test has decided: the other games were not needed.</p>}
       {job.error && (
         <div class="notice notice-bad">
           <span>
