@@ -63,14 +63,14 @@ def games_are_counted(t):
 
 
 def illegal_moves_are_named(t):
-    for text, move, color, point, reason in ((OCCUPIED, 3, "black", "bb", "occupied"),
-                                             (KO, 2, "white", "bb", "ko"), (SUICIDE, 1, "white", "aa", "suicide")):
+    for text, column, move, color, point, reason in ((OCCUPIED, 21, 3, "black", "bb", "occupied"),
+                                             (KO, 47, 2, "white", "bb", "ko"), (SUICIDE, 19, 1, "white", "aa", "suicide")):
         with t.subtest(reason):
             folder = pathlib.Path(t.folder("illegal"))
             (folder / "x.sgf").write_text(SCORED + text)
             found = check(t, folder / "x.sgf", code=1)
             t.equal((found["games"], found["legal"]), (2, 1), "games, legal")
-            t.equal(found["first_error"], {"file": str(folder / "x.sgf"), "game": 2, "line": 1, "move": move,
+            t.equal(found["first_error"], {"file": str(folder / "x.sgf"), "game": 2, "line": 1, "column": column + len(SCORED), "move": move,
                                            "color": color, "point": point, "reason": reason}, "the first error")
 
 
@@ -118,6 +118,27 @@ def hostile_files_are_refused(t):
         found = check(t, folder / "bad.sgf", code=1)
         t.equal(found["unreadable"], 1, "unreadable")
         t.contains(found["first_error"]["reason"], "line 2, column 3", "the reason")
+    for text, line, column in (("(;SZ[9]\n;B[aa] ;W[zz])", 2, 9), ("(;FF[4]GM[2]SZ[9])", 1, 8),
+                               ("(;GM[1]\nKM[7]SZ[100])", 2, 6)):
+        with t.subtest(text):
+            (folder / "bad.sgf").write_text(text)
+            found = check(t, folder / "bad.sgf", code=1)
+            t.equal((found["games"], found["unreadable"]), (0, 1), "games, unreadable")
+            t.equal((found["first_error"]["line"], found["first_error"]["column"]), (line, column), "where it is")
+    for name, data in (("empty.sgf", b""), ("zeros.sgf.xz", lzma.compress(bytes(8 << 20)))):
+        with t.subtest(name):
+            (folder / name).write_bytes(data)
+            found = check(t, folder / name, code=1)
+            t.equal((found["games"], found["unreadable"]), (0, 1), "games, unreadable")
+            t.contains(found["first_error"]["reason"], "no game", "the reason")
+    with t.subtest("no SGF file"):
+        (folder / "readme.tar").write_bytes(tar_of({"readme": "x"}))
+        found = check(t, folder / "readme.tar", code=1)
+        t.contains(found["first_error"]["reason"], "no game", "the reason")
+    with t.subtest("--help"):
+        done = t.tool("tengen-run", "sgf-check", "--help")
+        t.equal(done.returncode, 0, "the exit code")
+        t.contains(done.stdout.decode(), "--filter", "the help")
     with t.subtest("not there"):
         done = t.tool("tengen-run", "sgf-check", folder / "none.sgf")
         t.equal(done.returncode, 1, "the exit code")

@@ -286,22 +286,22 @@ static void assert_not_replayed(const char *text, int error, const char *detail)
 
 static void games_that_cannot_be(void **state) {
     assert_not_replayed("(;SZ[3];B[aa];W[aa])", TG_EILLEGAL_MOVE,
-                        "game at line 1, move 2, white aa: occupied");
+                        "line 1, column 15, move 2, white aa: occupied");
     assert_not_replayed("\n(;SZ[3]AB[ba][ab];W[aa])", TG_EILLEGAL_MOVE,
-                        "game at line 2, move 1, white aa: suicide");
+                        "line 2, column 19, move 1, white aa: suicide");
     assert_not_replayed("(;SZ[4]AB[ba][ab][bc]AW[ca][db][cc][bb];B[cb];W[bb])", TG_EILLEGAL_MOVE,
-                        "game at line 1, move 2, white bb: ko");
+                        "line 1, column 47, move 2, white bb: ko");
     assert_not_replayed("(;SZ[3];B[dd])", TG_EINVALID,
-                        "game at line 1, after move 0: \"dd\" is not a point of 3x3");
+                        "line 1, column 9, after move 0: \"dd\" is not a point of 3x3");
     assert_not_replayed("(;SZ[3];B[a\x01"
                         "b])",
-                        TG_EINVALID, "game at line 1, after move 0: \"a?b\" is not a point of 3x3");
+                        TG_EINVALID, "line 1, column 9, after move 0: \"a?b\" is not a point of 3x3");
     assert_not_replayed("(;SZ[3]AB[cc:aa])", TG_EINVALID,
-                        "game at line 1, after move 0: \"cc:aa\" is not a point of 3x3");
+                        "line 1, column 8, after move 0: \"cc:aa\" is not a point of 3x3");
     assert_not_replayed("(;SZ[3]AB[tt])", TG_EINVALID,
-                        "game at line 1, after move 0: \"tt\" is not a point of 3x3");
+                        "line 1, column 8, after move 0: \"tt\" is not a point of 3x3");
     assert_not_replayed("(;SZ[2]AB[aa:bb])", TG_EINVALID,
-                        "game at line 1, after move 0: the setup leaves a chain without liberties");
+                        "line 1, column 8, after move 0: the setup leaves a chain without liberties");
 }
 
 static void repetitions_are_counted_not_refused(void **state) {

@@ -41,6 +41,7 @@ struct sgf_property {
     char name[SGF_NAME_MAX + 1]; /* upper case; the lower-case letters of old files are dropped */
     uint32_t node;               /* which node it belongs to: properties are sorted by it */
     uint32_t first_value, value_count;
+    uint32_t line, column; /* where its name begins, 1-based; 0 in records that were not read */
 };
 
 struct sgf_value {

@@ -117,8 +117,8 @@ static int visit_entries(struct visit *visit) {
     struct archive_entry *entry;
     for (;;) {
         int status = archive_read_next_header(visit->archive, &entry);
-        if (status == ARCHIVE_EOF)
-            return 0;
+        if (status == ARCHIVE_EOF) /* without entries (empty, or zeros alone): a file without a game */
+            return visit->entries ? 0 : visit->visitor(visit->user, visit->path, "", 0);
         if (status < ARCHIVE_WARN)
             return archive_failed(visit);
         int error = visit_entry(visit, entry);

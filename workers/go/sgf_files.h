@@ -25,7 +25,8 @@
  * call only. Return 0 to go on; any other value ends the visit and is returned. */
 typedef int sgf_file_visitor(void *user, const char *name, const void *data, size_t size);
 
-/* In the order of names within folders and of entries within archives. 0, the visitor's value, or TG_EIO,
+/* A file or archive without any entry is visited as an empty file, so that it does not go by unnoticed.
+ * In the order of names within folders and of entries within archives. 0, the visitor's value, or TG_EIO,
  * TG_ETOO_LARGE, TG_ECORRUPT, TG_ENOT_FOUND with the name of the file in problem->field. */
 int sgf_files_visit(const char *path, sgf_file_visitor *visitor, void *user, struct problem *problem);
 

@@ -65,9 +65,9 @@ static int read_size(const struct sgf_record *record, struct sgf_info *info, str
     while (isspace((unsigned char)*end))
         end++;
     if (*end || width != height || width < BOARD_SIZE_MIN || width > BOARD_SIZE_MAX)
-        return problem_set(problem, TG_EINVALID, "SZ",
-                           "line %u: boards are square, 2 to 19; this is \"%.20s\"", record->line,
-                           record->utf8 ? text : "?");
+        return problem_set(
+            problem, TG_EINVALID, "SZ", "line %u, column %u: boards are square, 2 to 19; this is \"%.20s\"",
+            sgf_find(record, 0, "SZ")->line, sgf_find(record, 0, "SZ")->column, record->utf8 ? text : "?");
     info->size = (int)width;
     return 0;
 }
@@ -77,7 +77,8 @@ int sgf_info_read(const struct sgf_record *record, struct sgf_info *info, struct
                *handicap = sgf_root_text(record, "HA");
     memset(info, 0, sizeof *info);
     if (kind && strtol(kind, NULL, 10) != 1)
-        return problem_set(problem, TG_EINVALID, "GM", "line %u: not a game of Go (GM[1])", record->line);
+        return problem_set(problem, TG_EINVALID, "GM", "line %u, column %u: not a game of Go (GM[1])",
+                           sgf_find(record, 0, "GM")->line, sgf_find(record, 0, "GM")->column);
     if (read_size(record, info, problem) != 0)
         return TG_EINVALID;
     info->has_komi = komi && parse_half_points(komi, &info->komi2) == 0;
@@ -112,30 +113,40 @@ static void printable(const char *text, size_t length, char *out, size_t room) {
     out[i] = 0;
 }
 
-static int malformed(struct replaying *at, const char *name, const char *text, size_t length) {
-    char shown[16];
-    printable(text, length, shown, sizeof shown);
-    return problem_set(at->problem, TG_EINVALID, name,
-                       "game at line %u, after move %d: \"%s\" is not a point of %dx%d", at->record->line,
-                       at->replay->moves, shown, at->info->size, at->info->size);
+static void blame(struct replaying *at, const struct sgf_property *property) {
+    at->replay->bad_line = property->line;
+    at->replay->bad_column = property->column;
 }
 
-static int play_move(struct replaying *at, enum color color, const char *text, size_t length) {
+static int malformed(struct replaying *at, const struct sgf_property *property, const char *text,
+                     size_t length) {
+    char shown[16];
+    printable(text, length, shown, sizeof shown);
+    blame(at, property);
+    return problem_set(at->problem, TG_EINVALID, property->name,
+                       "line %u, column %u, after move %d: \"%s\" is not a point of %dx%d", property->line,
+                       property->column, at->replay->moves, shown, at->info->size, at->info->size);
+}
+
+static int play_move(struct replaying *at, enum color color, const struct sgf_property *property) {
     struct sgf_replay *replay = at->replay;
     const struct board *board = game_board(at->game);
     bool pass, repeats = false;
     int x, y;
+    size_t length;
+    const char *text = sgf_value_text(at->record, property->first_value, &length);
     if (sgf_point_parse(at->info->size, text, length, &x, &y, &pass) != 0)
-        return malformed(at, color == BLACK ? "B" : "W", text, length);
+        return malformed(at, property, text, length);
     go_move move = pass ? (go_move)PASS : board_at(board, x, y);
     int error = game_play_repeating(at->game, color, move, &repeats, &replay->why);
     if (error == TG_EILLEGAL_MOVE) {
         replay->bad_number = replay->moves + 1;
         replay->bad_color = color;
         printable(text, length, replay->bad_move, sizeof replay->bad_move);
-        return problem_set(at->problem, error, color == BLACK ? "B" : "W",
-                           "game at line %u, move %d, %s %s: %s", at->record->line, replay->bad_number,
-                           color_name(color), replay->bad_move, legality_text(replay->why));
+        blame(at, property);
+        return problem_set(at->problem, error, property->name, "line %u, column %u, move %d, %s %s: %s",
+                           property->line, property->column, replay->bad_number, color_name(color),
+                           replay->bad_move, legality_text(replay->why));
     }
     replay->moves += error == 0;
     replay->repetitions += repeats;
@@ -143,8 +154,8 @@ static int play_move(struct replaying *at, enum color color, const char *text, s
 }
 
 /* "cd", or "ab:cd" for a rectangle, into the colours. */
-static int set_points(struct replaying *at, const char *name, uint8_t color, const char *text, size_t length,
-                      uint8_t *colors) {
+static int set_points(struct replaying *at, const struct sgf_property *property, uint8_t color,
+                      const char *text, size_t length, uint8_t *colors) {
     const int size = at->info->size;
     int x0, y0, x1, y1;
     bool pass0, pass1 = false, pair = length == 5 && text[2] == ':';
@@ -154,7 +165,7 @@ static int set_points(struct replaying *at, const char *name, uint8_t color, con
     if (error == 0 && pair)
         error = sgf_point_parse(size, text + 3, 2, &x1, &y1, &pass1);
     if (error != 0 || pass0 || pass1 || x1 < x0 || y1 < y0)
-        return malformed(at, name, text, length);
+        return malformed(at, property, text, length);
     for (int y = y0; y <= y1; y++)
         for (int x = x0; x <= x1; x++)
             colors[y * size + x] = color;
@@ -180,7 +191,7 @@ static int read_setup(struct replaying *at, uint32_t first, uint32_t end, uint8_
             const char *text = sgf_value_text(at->record, property->first_value + i, &length);
             *found = true;
             if (length > 0)
-                error = set_points(at, property->name, (uint8_t)color, text, length, colors);
+                error = set_points(at, property, (uint8_t)color, text, length, colors);
         }
     }
     return error;
@@ -215,9 +226,13 @@ static int apply_setup(struct replaying *at, uint32_t node, uint32_t first, uint
     at->replay->setup = at->replay->setup || found;
     if (game_setup(at->game, colors, first_to_move(at, node, colors)) == 0)
         return 0;
-    return problem_set(at->problem, TG_EINVALID, "AB",
-                       "game at line %u, after move %d: the setup leaves a chain without liberties",
-                       at->record->line, at->replay->moves);
+    while (first + 1 < end && setup_color(at->record->properties[first].name) < 0)
+        first++;
+    const struct sgf_property *property = &at->record->properties[first];
+    blame(at, property);
+    return problem_set(at->problem, TG_EINVALID, property->name,
+                       "line %u, column %u, after move %d: the setup leaves a chain without liberties",
+                       property->line, property->column, at->replay->moves);
 }
 
 static int apply_moves(struct replaying *at, uint32_t first, uint32_t end) {
@@ -227,9 +242,7 @@ static int apply_moves(struct replaying *at, uint32_t first, uint32_t end) {
         bool black = strcmp(property->name, "B") == 0, white = strcmp(property->name, "W") == 0;
         if ((!black && !white) || at->replay->moves == at->limit)
             continue;
-        size_t length;
-        const char *text = sgf_value_text(at->record, property->first_value, &length);
-        error = play_move(at, black ? BLACK : WHITE, text, length);
+        error = play_move(at, black ? BLACK : WHITE, property);
     }
     return error;
 }

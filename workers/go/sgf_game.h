@@ -43,7 +43,8 @@ struct sgf_replay {
     enum legality why; /* of the move that could not be played; MOVE_LEGAL when all could */
     int bad_number;    /* its number, 1-based */
     enum color bad_color;
-    char bad_move[16]; /* as the file has it, printable */
+    char bad_move[16];             /* as the file has it, printable */
+    uint32_t bad_line, bad_column; /* of the property that could not be replayed; 0 when all could */
 };
 
 /* Plays the main line, at most `limit` moves (negative: all), as a new game in *out (the caller's, also after

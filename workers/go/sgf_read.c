@@ -163,7 +163,10 @@ static int read_name(struct parse *parse, char name[SGF_NAME_MAX + 1]) {
 
 static int read_property(struct parse *parse) {
     struct sgf_record *record = parse->record;
-    struct sgf_property property = {.node = record->node_count - 1, .first_value = record->value_count};
+    struct sgf_property property = {.node = record->node_count - 1,
+                                    .first_value = record->value_count,
+                                    .line = parse->reader->line,
+                                    .column = parse->reader->column};
     int error = read_name(parse, property.name);
     if (error != 0)
         return error;

@@ -2,9 +2,12 @@
  *
  *     {"files": 2, "games": 740, "unreadable": 0, "legal": 740, "superko": 3, "with_result": 738, "scored":
  * 310, "score_matches": 308, "filtered": 0, "without_setup": {the counts again}, "places": {"CGOS": {the
- * counts}, ...}, "first_error": null | {"file","game","line","move","color","point","reason"},
+ * counts}, ...}, "first_error": null | {"file","game","line","column","move","color","point","reason"},
  * "first_mismatch": ... }
  *
+ * games: those that could be replayed or broke a rule; unreadable: files and games of which that cannot be
+ * said (bad syntax, a point off the board, not Go, no game at all). A game is counted in one of the two.
+ * line and column are those of the property at fault; errors of a whole file have none, nor a game.
  * legal: no move on an occupied point, no suicide, no simple-ko breach. superko: legal games in which a
  * position came back. scored: legal games whose RE is a number (or a draw), and score_matches those among
  * them whose final position, scored by area with all stones alive, gives exactly RE. places: the same counts
@@ -21,6 +24,7 @@
 #include "workers/go/sgf_files.h"
 #include "workers/go/sgf_game.h"
 #include "workers/run/go_commands.h"
+#include "workers/run/run.h"
 
 enum { PLACES_MAX = 64 };
 
@@ -91,15 +95,19 @@ static void add(struct counts *to, const struct counts *from) {
 /* Where the file and the game in it stand. */
 struct place_in_file {
     const char *file;
-    uint32_t game, line;
+    uint32_t game, line, column;
 };
 
 static void note_error(struct check *check, const struct place_in_file *where,
                        const struct sgf_replay *replay, const char *reason) {
     if (check->first_error)
         return;
-    check->first_error = json_pack("{s:o, s:I, s:I}", "file", json_bytes(where->file), "game",
-                                   (json_int_t)where->game, "line", (json_int_t)where->line);
+    check->first_error = json_pack("{s:o}", "file", json_bytes(where->file));
+    if (where->line > 0) {
+        json_object_set_new(check->first_error, "game", json_integer(where->game));
+        json_object_set_new(check->first_error, "line", json_integer(where->line));
+        json_object_set_new(check->first_error, "column", json_integer(where->column));
+    }
     if (replay && replay->bad_number > 0) {
         json_object_set_new(check->first_error, "move", json_integer(replay->bad_number));
         json_object_set_new(check->first_error, "color", json_string(color_name(replay->bad_color)));
@@ -120,7 +128,7 @@ static void note_mismatch(struct check *check, const struct place_in_file *where
 }
 
 /* Counts one game. The counts of this game alone are 0 or 1. */
-static void check_game(struct check *check, const struct place_in_file *where, const struct sgf_info *info) {
+static void check_game(struct check *check, struct place_in_file *where, const struct sgf_info *info) {
     struct problem problem = {0};
     struct sgf_replay replay;
     struct game *game = NULL;
@@ -128,6 +136,9 @@ static void check_game(struct check *check, const struct place_in_file *where, c
     int error = sgf_replay(&check->record, info, false, -1, &game, &replay, &problem);
     if (error != 0) {
         one.unreadable = error != TG_EILLEGAL_MOVE;
+        one.games = !one.unreadable;
+        where->line = replay.bad_line ? replay.bad_line : where->line;
+        where->column = replay.bad_line ? replay.bad_column : where->column;
         note_error(check, where, &replay, replay.bad_number ? legality_text(replay.why) : problem.detail);
     } else {
         one.legal = 1;
@@ -156,6 +167,14 @@ static void note_unreadable(struct check *check, const struct place_in_file *whe
     note_error(check, where, NULL, reason);
 }
 
+/* An error of the root's: it stands where the property does that the problem names. */
+static void note_root(struct check *check, struct place_in_file *where, const struct problem *problem) {
+    const struct sgf_property *property = sgf_find(&check->record, 0, problem->field);
+    where->line = property ? property->line : where->line;
+    where->column = property ? property->column : where->column;
+    note_unreadable(check, where, problem->detail);
+}
+
 static int check_file(void *user, const char *name, const void *data, size_t size) {
     struct check *check = user;
     struct sgf_reader reader;
@@ -164,12 +183,12 @@ static int check_file(void *user, const char *name, const void *data, size_t siz
     check->files++;
     sgf_reader_init(&reader, data, size);
     while ((error = sgf_read(&reader, &check->record, &problem)) == 0) {
-        struct place_in_file where = {name, reader.games, check->record.line};
+        struct place_in_file where = {name, reader.games, check->record.line, 1};
         struct sgf_info info;
         if (!passes_filter(check))
             check->filtered++;
         else if (sgf_info_read(&check->record, &info, &problem) != 0)
-            note_unreadable(check, &where, problem.detail);
+            note_root(check, &where, &problem);
         else
             check_game(check, &where, &info);
     }
@@ -177,7 +196,7 @@ static int check_file(void *user, const char *name, const void *data, size_t siz
         return 0;
     if (error == TG_ENO_MEMORY)
         return error;
-    struct place_in_file where = {name, reader.games + 1, reader.line};
+    struct place_in_file where = {name, reader.games + 1, reader.line, reader.column};
     note_unreadable(check, &where, problem.detail);
     return 0;
 }
@@ -234,8 +253,15 @@ static int check_paths(struct check *check, const json_t *paths) {
     int code = 0;
     json_array_foreach(paths, i, path) {
         struct problem problem = {0};
-        if (sgf_files_visit(json_string_value(path), check_file, check, &problem) == 0)
+        const int64_t files = check->files;
+        int error = sgf_files_visit(json_string_value(path), check_file, check, &problem);
+        if (error == 0 && check->files > files)
             continue;
+        if (error == 0)
+            problem_set(&problem, TG_ENOT_FOUND, json_string_value(path),
+                        "no game found: it holds no SGF file");
+        const struct place_in_file where = {.file = problem.field};
+        note_error(check, &where, NULL, problem.detail[0] ? problem.detail : tg_error_title(problem.error));
         fprintf(stderr, "tengen-run sgf-check: %s: %s\n", problem.field,
                 problem.detail[0] ? problem.detail : tg_error_title(problem.error));
         code = 1;
@@ -245,14 +271,13 @@ static int check_paths(struct check *check, const json_t *paths) {
 
 int sgf_check(int argc, char **argv) {
     struct check check = {0};
-    struct problem problem = {0};
     json_t *options = NULL, *paths = NULL;
-    int code = 2;
-    if (options_parse_argv(check_options, argc, argv, &options, &paths, &problem) != 0)
-        fprintf(stderr, "tengen-run sgf-check: %s: %s\n", problem.field, problem.detail);
-    else if (json_array_size(paths) == 0)
+    int code =
+        run_options("sgf-check PATH... [--filter NAME=TEXT]", check_options, argc, argv, &options, &paths);
+    if (options && json_array_size(paths) == 0) {
         fprintf(stderr, "usage: tengen-run sgf-check PATH... [--filter NAME=TEXT]\n");
-    else
+        code = RUN_USAGE;
+    } else if (options)
         code = read_filter(&check, option_string(options, "filter"));
     if (options && json_array_size(paths) > 0 && code == 0) {
         code = check_paths(&check, paths);
