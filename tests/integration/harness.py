@@ -358,7 +358,9 @@ class Api:
             try:
                 connection.request(method, path, body=body, headers=headers)
             except (BrokenPipeError, ConnectionResetError):
-                pass  # a body that is refused early: the answer may be there all the same
+                # A body that is refused early: the answer may be there all the same.
+                if connection.sock is None:
+                    raise
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         except http.client.HTTPException as error:

@@ -38,7 +38,7 @@ def the_first_run(t):
     state = wait_ended(server, job)
     t.equal((state["state"], state["error"]), ("succeeded", None), "how the job ended")
     t.equal(state["units"], {"total": 10, "done": 10, "leased": 0}, "games")
-    t.equal(state["tasks"], {"pending": 0, "leased": 0, "done": 4, "failed": 0}, "tasks")
+    t.equal(state["tasks"], {"pending": 0, "leased": 0, "done": 4, "failed": 0, "cancelled": 0}, "tasks")
     t.equal(state["totals"]["games"], 10, "the sum of the counter games")
     games = games_of(server, job)
     t.equal(len(games), 10, "games listed")
