@@ -207,12 +207,13 @@ static int check_sums(struct check *check) {
 }
 
 static int check_states(struct check *check) {
-    int error = each(check,
-                     "SELECT id, 'has succeeded with ' || tasks_done || ' of ' || task_count || ' tasks done "
-                     "and ended no task early'"
-                     " FROM jobs j WHERE state = 3 AND tasks_done <> task_count AND NOT EXISTS"
-                     " (SELECT 1 FROM tasks WHERE job = j.id AND state IN (3, 4)) AND next_index = task_count",
-                     job_fault);
+    int error =
+        each(check,
+             "SELECT id, 'has succeeded with ' || tasks_done || ' of ' || task_count || ' tasks done "
+             "and ended no task early'"
+             " FROM jobs j WHERE state = 3 AND tasks_done <> task_count AND NOT EXISTS"
+             " (SELECT 1 FROM tasks WHERE job = j.id AND state IN (3, 4)) AND next_index = task_count",
+             job_fault);
     if (!error)
         error = each(check,
                      "SELECT id, 'all its tasks are done, but it has not ended' FROM jobs"
