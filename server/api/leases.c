@@ -389,6 +389,7 @@ void handle_worker_lease(struct http_request *request, void *context) {
     if (call_failed(&call->call, error, &problem)) {
         return;
     }
+    TG_ASSERT(worker);
     if (worker->parked) {
         leases_refuse(api, worker->parked);
     }

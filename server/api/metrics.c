@@ -1,6 +1,7 @@
 /* metrics.c - GET /metrics in Prometheus' text format. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -152,11 +153,12 @@ static void storage(struct buf *out, struct api *api) {
 /* ---- the process ---- */
 
 static double resident_bytes(void) {
-    char text[128] = "";
+    char text[128] = "", *at = text;
     FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long size = 0, resident = 0;
-    if (file && fgets(text, sizeof text, file) && sscanf(text, "%lu %lu", &size, &resident) != 2) {
-        resident = 0;
+    unsigned long resident = 0;
+    if (file && fgets(text, sizeof text, file)) { /* "SIZE RESIDENT ...", in pages */
+        (void)strtoul(at, &at, 10);
+        resident = strtoul(at, &at, 10);
     }
     if (file) {
         fclose(file);

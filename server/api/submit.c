@@ -105,7 +105,7 @@ static int check_after(const struct submit_call *call, int place, struct submitt
     json_t *value;
     int error = TG_OK;
     json_array_foreach(after, index, value) {
-        struct reference reference;
+        struct reference reference = {0};
         error = read_reference(call, place, value, "after", &reference, problem);
         if (!error) {
             error = add_after(job, reference, problem);
@@ -139,7 +139,7 @@ static int check_input(const struct submit_call *call, int place, struct submitt
     if (other) {
         static const char *const names[] = {"job", "output", NULL};
         const char *output;
-        struct reference reference;
+        struct reference reference = {0};
         int error = json_only(value, names, problem);
         if (!error) {
             error = json_get_string(value, "output", 64, &output, problem);
