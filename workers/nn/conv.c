@@ -49,11 +49,6 @@ enum conv_method conv_method(const struct conv_shape *s) {
     return CONV_COLUMNS;
 }
 
-static size_t padded(int columns) {
-    int panel = kernels_get()->panel;
-    return (size_t)((columns + panel - 1) / panel * panel);
-}
-
 /* ---- Winograd ---- */
 
 struct winograd {
@@ -89,7 +84,7 @@ static void winograd_pack(const struct conv_shape *s, struct winograd plan, cons
     const struct kernels *k = kernels_get();
     int rows = transposed ? s->out : s->in, columns = transposed ? s->in : s->out;
     for (int p = 0; p < plan.planes;
-         p++, raw += (ptrdiff_t)s->in * s->out, packed += (size_t)rows * padded(columns)) {
+         p++, raw += (ptrdiff_t)s->in * s->out, packed += (size_t)rows * packed_columns(columns)) {
         struct matrix weights =
             transposed ? (struct matrix){raw, 1, s->out} : (struct matrix){raw, s->out, 1};
         k->pack(rows, columns, weights, packed);
@@ -108,7 +103,8 @@ static void winograd_transform_group(const struct conv_shape *s, struct winograd
 static void winograd_run(const struct conv_shape *s, struct winograd plan, int batch, const float *x,
                          const float *packed, struct conv_tail tail, float *y, float *scratch) {
     const struct kernels *k = kernels_get();
-    size_t plane_weights = (size_t)s->in * padded(s->out), image_out = image_points(s) * (size_t)s->out;
+    size_t plane_weights = (size_t)s->in * packed_columns(s->out),
+           image_out = image_points(s) * (size_t)s->out;
     for (int first = 0; first < batch; first += plan.group) {
         int images = batch - first < plan.group ? batch - first : plan.group;
         ptrdiff_t rows = (ptrdiff_t)images * plan.tiles;
@@ -131,8 +127,8 @@ static void winograd_run(const struct conv_shape *s, struct winograd plan, int b
  * their gradient) | out planes' gradient | one plane of it packed. */
 static size_t winograd_backward_scratch(const struct conv_shape *s, struct winograd plan) {
     size_t planes = (size_t)plan.planes, rows = (size_t)plan.group * (size_t)plan.tiles;
-    return planes * (size_t)s->out * padded(s->in) + planes * (size_t)s->in * (size_t)s->out +
-           planes * rows * (size_t)(s->in + s->out) + rows * padded(s->out);
+    return planes * (size_t)s->out * packed_columns(s->in) + planes * (size_t)s->in * (size_t)s->out +
+           planes * rows * (size_t)(s->in + s->out) + rows * packed_columns(s->out);
 }
 
 struct winograd_gradients {
@@ -163,7 +159,7 @@ static void winograd_backward_group(const struct conv_shape *s, struct winograd 
         return;
     for (int p = 0; p < plan.planes; p++)
         k->gemm_packed(rows, s->in, s->out, (struct matrix){at.out_planes + p * rows * s->out, s->out, 1},
-                       at.packed + (size_t)p * (size_t)s->out * padded(s->in),
+                       at.packed + (size_t)p * (size_t)s->out * packed_columns(s->in),
                        at.in_planes + p * rows * s->in, s->in, NULL);
     for (int i = 0; i < images; i++)
         k->winograd_input_adjoint(plan.form, s->height, s->width, s->in,
@@ -177,7 +173,7 @@ static void winograd_backward(const struct conv_shape *s, struct winograd plan, 
     size_t pairs = (size_t)s->in * (size_t)s->out, planes = (size_t)plan.planes;
     size_t rows = (size_t)plan.group * (size_t)plan.tiles;
     struct winograd_gradients at = {.packed = scratch};
-    at.dweights = at.packed + planes * (size_t)s->out * padded(s->in);
+    at.dweights = at.packed + planes * (size_t)s->out * packed_columns(s->in);
     at.in_planes = at.dweights + planes * pairs;
     at.out_planes = at.in_planes + planes * rows * (size_t)s->in;
     at.packed_plane = at.out_planes + planes * rows * (size_t)s->out;
@@ -268,14 +264,14 @@ static size_t columns_points(const struct conv_shape *s, int batch, bool whole) 
 /* The packed weights of all groups, one after the other. */
 static void columns_pack(const struct conv_shape *s, const float *w, float *packed) {
     int depth = depth_of(s), out = s->out / s->groups;
-    for (int group = 0; group < s->groups; group++, packed += (size_t)depth * padded(out))
+    for (int group = 0; group < s->groups; group++, packed += (size_t)depth * packed_columns(out))
         kernels_get()->pack(depth, out, (struct matrix){w + group * out, s->out, 1}, packed);
 }
 
 static void columns_run(const struct conv_shape *s, bool whole, int batch, const float *x,
                         const float *packed, struct conv_tail tail, float *y, float *columns) {
     int depth = depth_of(s), in = s->in / s->groups, out = s->out / s->groups;
-    for (int group = 0; group < s->groups; group++, packed += (size_t)depth * padded(out)) {
+    for (int group = 0; group < s->groups; group++, packed += (size_t)depth * packed_columns(out)) {
         for (struct stretch at = {0}; stretch_next(s, batch, whole, &at);) {
             const float *image = x + (size_t)at.image * image_points(s) * (size_t)s->in + group * in;
             if (!whole)
@@ -297,8 +293,8 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
     const struct kernels *k = kernels_get();
     int depth = depth_of(s), in = s->in / s->groups, out = s->out / s->groups;
     size_t points = columns_points(s, batch, whole);
-    float *packed = scratch, *packed_dy = packed + (size_t)out * padded(depth);
-    float *columns = packed_dy + points * padded(out);
+    float *packed = scratch, *packed_dy = packed + (size_t)out * packed_columns(depth);
+    float *columns = packed_dy + points * packed_columns(out);
     struct gemm_tail accumulate = {.accumulate = true};
     for (int group = 0; group < s->groups; group++) {
         if (dx)
@@ -333,8 +329,8 @@ static bool is_winograd(enum conv_method method) {
 size_t conv_packed_size(const struct conv_shape *s) {
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
-        return (size_t)winograd_plan(s, method, 1).planes * (size_t)s->in * padded(s->out);
-    return (size_t)s->groups * (size_t)depth_of(s) * padded(s->out / s->groups);
+        return (size_t)winograd_plan(s, method, 1).planes * (size_t)s->in * packed_columns(s->out);
+    return (size_t)s->groups * (size_t)depth_of(s) * packed_columns(s->out / s->groups);
 }
 
 size_t conv_pack_scratch(const struct conv_shape *s) {
@@ -381,7 +377,8 @@ size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
         return winograd_backward_scratch(s, winograd_plan(s, method, batch));
     bool whole = method == CONV_PRODUCT;
     size_t points = columns_points(s, batch, whole), out = (size_t)(s->out / s->groups);
-    return out * padded(depth_of(s)) + points * padded((int)out) + (whole ? 0 : points * (size_t)depth_of(s));
+    return out * packed_columns(depth_of(s)) + points * packed_columns((int)out) +
+           (whole ? 0 : points * (size_t)depth_of(s));
 }
 
 void conv_forward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *bias,

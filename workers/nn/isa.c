@@ -69,3 +69,8 @@ const struct kernels *kernels_get(void) {
     TG_ASSERT(error == TG_OK && "TENGEN_ISA names an instruction set that this machine lacks");
     return atomic_load(&selected);
 }
+
+size_t packed_columns(int columns) {
+    int panel = kernels_get()->panel;
+    return (size_t)((columns + panel - 1) / panel * panel);
+}

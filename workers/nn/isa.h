@@ -14,6 +14,9 @@
  * lacks: call isa_select first where a person should read why. */
 const struct kernels *kernels_get(void);
 
+/* Columns that a matrix takes once packed: whole panels of the kernels in use. */
+size_t packed_columns(int columns);
+
 /* Picks by name (NULL: TENGEN_ISA, else the best). 0, or TG_EINVALID with the names that would work. Call it
  * before any network is built: packed weights depend on the choice. */
 int isa_select(const char *name, struct problem *problem);

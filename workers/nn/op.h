@@ -110,6 +110,10 @@ void graph_param(struct graph *graph, const char *suffix, struct shape shape, en
 void graph_state(struct graph *graph, const char *suffix, struct shape shape, enum param_init init);
 tensor graph_newest(const struct graph *graph);
 
+static inline size_t call_elements(const struct op_call *call) { /* of the output, over the batch */
+    return (size_t)call->batch * shape_elements(call->node->shape);
+}
+
 static inline size_t node_rows(const struct node *node, int batch) { /* vectors of channels in the output */
     return (size_t)batch * shape_elements(node->shape) / (size_t)shape_channels(node->shape);
 }

@@ -3,21 +3,17 @@
 #include "workers/nn/isa.h"
 #include "workers/nn/op.h"
 
-static size_t elements(const struct op_call *c) {
-    return (size_t)c->batch * shape_elements(c->node->shape);
-}
-
 static tensor unary(struct graph *graph, const char *name, const struct op *op, tensor x) {
     return x != NO_TENSOR && graph_node(graph, name, op, 1, &x) ? graph_newest(graph) : NO_TENSOR;
 }
 
 static void relu_forward(const struct op_call *c) {
-    kernels_get()->relu(elements(c), c->in[0], c->out);
+    kernels_get()->relu(call_elements(c), c->in[0], c->out);
 }
 
 static void relu_backward(const struct op_call *c) {
     if (c->din[0])
-        kernels_get()->relu_backward(elements(c), c->out, c->dout, c->din[0]);
+        kernels_get()->relu_backward(call_elements(c), c->out, c->dout, c->din[0]);
 }
 
 static const struct op relu_op = {.name = "relu",
@@ -31,11 +27,11 @@ tensor graph_relu(struct graph *graph, const char *name, tensor x) {
 }
 
 static void tanh_forward(const struct op_call *c) {
-    kernels_get()->tanh(elements(c), c->in[0], c->out);
+    kernels_get()->tanh(call_elements(c), c->in[0], c->out);
 }
 
 static void tanh_backward(const struct op_call *c) {
-    for (size_t i = 0; c->din[0] && i < elements(c); i++)
+    for (size_t i = 0; c->din[0] && i < call_elements(c); i++)
         c->din[0][i] += c->dout[i] * (1 - c->out[i] * c->out[i]);
 }
 
@@ -50,11 +46,11 @@ tensor graph_tanh(struct graph *graph, const char *name, tensor x) {
 }
 
 static void sigmoid_forward(const struct op_call *c) {
-    kernels_get()->sigmoid(elements(c), c->in[0], c->out);
+    kernels_get()->sigmoid(call_elements(c), c->in[0], c->out);
 }
 
 static void sigmoid_backward(const struct op_call *c) {
-    for (size_t i = 0; c->din[0] && i < elements(c); i++)
+    for (size_t i = 0; c->din[0] && i < call_elements(c); i++)
         c->din[0][i] += c->dout[i] * c->out[i] * (1 - c->out[i]);
 }
 
@@ -69,12 +65,12 @@ tensor graph_sigmoid(struct graph *graph, const char *name, tensor x) {
 }
 
 static void gelu_forward(const struct op_call *c) {
-    kernels_get()->gelu(elements(c), c->in[0], c->out);
+    kernels_get()->gelu(call_elements(c), c->in[0], c->out);
 }
 
 static void gelu_backward(const struct op_call *c) {
     if (c->din[0])
-        kernels_get()->gelu_backward(elements(c), c->in[0], c->dout, c->din[0]);
+        kernels_get()->gelu_backward(call_elements(c), c->in[0], c->dout, c->din[0]);
 }
 
 static const struct op gelu_op = {
@@ -112,16 +108,16 @@ static size_t dropout_saved(const struct node *node, int batch) {
 
 static void dropout_forward(const struct op_call *c) {
     float keep = 1 - c->node->spec.rate;
-    for (size_t i = 0; i < elements(c) && c->training; i++) {
+    for (size_t i = 0; i < call_elements(c) && c->training; i++) {
         c->saved[i] = (float)rng_uniform(c->rng) < keep ? 1 / keep : 0;
         c->out[i] = c->in[0][i] * c->saved[i];
     }
     if (!c->training && c->out != c->in[0])
-        memcpy(c->out, c->in[0], elements(c) * sizeof(float));
+        memcpy(c->out, c->in[0], call_elements(c) * sizeof(float));
 }
 
 static void dropout_backward(const struct op_call *c) {
-    for (size_t i = 0; c->din[0] && i < elements(c); i++)
+    for (size_t i = 0; c->din[0] && i < call_elements(c); i++)
         c->din[0][i] += c->dout[i] * c->saved[i];
 }
 

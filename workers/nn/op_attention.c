@@ -83,7 +83,7 @@ static void positions_forward(const struct op_call *c) {
 
 static void positions_backward(const struct op_call *c) {
     if (c->din[0])
-        kernels_get()->add((size_t)c->batch * shape_elements(c->node->shape), c->dout, c->din[0]);
+        kernels_get()->add(call_elements(c), c->dout, c->din[0]);
 }
 
 static const struct op positions_op = {.name = "positions",
@@ -125,17 +125,12 @@ static size_t attention_weights(const struct node *node, int batch) {
     return (size_t)batch * (size_t)a.heads * (size_t)a.queries * (size_t)a.keys;
 }
 
-static size_t padded(int columns) {
-    int panel = kernels_get()->panel;
-    return (size_t)((columns + panel - 1) / panel * panel);
-}
-
 /* A packed matrix of any that occur, two weight matrices of one head, and in inference all of P besides. */
 static size_t attention_scratch(const struct node *node, int batch) {
     struct attention a = attention_of(node);
     int rows = a.queries > a.keys ? a.queries : a.keys;
     rows = rows > a.head_width ? rows : a.head_width;
-    size_t packed = (size_t)rows * padded(rows > a.head_width ? rows : a.head_width);
+    size_t packed = (size_t)rows * packed_columns(rows > a.head_width ? rows : a.head_width);
     (void)batch;
     return packed + 2 * (size_t)a.queries * (size_t)a.keys;
 }

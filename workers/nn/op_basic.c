@@ -4,22 +4,18 @@
 #include "workers/nn/isa.h"
 #include "workers/nn/op.h"
 
-static size_t elements(const struct op_call *c) {
-    return (size_t)c->batch * shape_elements(c->node->shape);
-}
-
 /* ---- addition ---- */
 
 static void add_forward(const struct op_call *c) {
     if (c->out != c->in[0])
-        memcpy(c->out, c->in[0], elements(c) * sizeof(float));
-    kernels_get()->add(elements(c), c->in[1], c->out);
+        memcpy(c->out, c->in[0], call_elements(c) * sizeof(float));
+    kernels_get()->add(call_elements(c), c->in[1], c->out);
 }
 
 static void add_backward(const struct op_call *c) {
     for (int i = 0; i < 2; i++)
         if (c->din[i])
-            kernels_get()->add(elements(c), c->dout, c->din[i]);
+            kernels_get()->add(call_elements(c), c->dout, c->din[i]);
 }
 
 static const struct op add_op = {
@@ -90,12 +86,12 @@ tensor graph_concat(struct graph *graph, const char *name, int count, const tens
 
 static void reshape_forward(const struct op_call *c) {
     if (c->out != c->in[0])
-        memcpy(c->out, c->in[0], elements(c) * sizeof(float));
+        memcpy(c->out, c->in[0], call_elements(c) * sizeof(float));
 }
 
 static void reshape_backward(const struct op_call *c) {
     if (c->din[0])
-        kernels_get()->add(elements(c), c->dout, c->din[0]);
+        kernels_get()->add(call_elements(c), c->dout, c->din[0]);
 }
 
 static const struct op reshape_op = {
