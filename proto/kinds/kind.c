@@ -49,11 +49,21 @@ int kind_check(const char *name, const json_t *config, const struct kind **kind,
     return error;
 }
 
+static json_t *describe_takes(unsigned takes) {
+    static const char *const names[] = {"dataset", "checkpoint", "games"}; /* by bit */
+    json_t *list = json_array();
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (takes & (1U << i))
+            json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
 static json_t *describe_inputs(const struct kind_input *input) {
     json_t *list = json_array();
     for (; input && input->name; input++)
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", input->name, "required",
-                                              (int)input->required, "help", input->help));
+        json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:s}", "name", input->name, "required",
+                                              (int)input->required, "takes", describe_takes(input->takes),
+                                              "help", input->help));
     return list;
 }
 

@@ -28,9 +28,18 @@ struct kind_score {
         *sprt_option; /* an OPTION_OBJECT with enabled, elo0, elo1, alpha, beta; NULL: fixed games only */
 };
 
+/* What an input may be, in the job's document and in the runner's hands. */
+enum kind_takes {
+    INPUT_DATASET = 1, /* {"dataset": id or name}: the data set's bytes as one file; by hand also a folder */
+    INPUT_CHECKPOINT =
+        2,           /* {"checkpoint": sha256}, {"job": id, "output": "checkpoint"}: a safetensors file */
+    INPUT_GAMES = 4, /* {"job": id, "output": "games"}: the job's chunks, as GET /streams sends them */
+};
+
 struct kind_input {
     const char *name;
     bool required;
+    unsigned takes; /* of enum kind_takes, at least one */
     const char *help;
 };
 
@@ -42,9 +51,11 @@ struct kind {
     enum kind_split split;
     const char *count_option, *task_option; /* SPLIT_COUNT */
     const struct kind_input *inputs;        /* ended by a NULL name; NULL when it takes none */
-    const char *const *outputs;             /* names other jobs may refer to; NULL-terminated, may be NULL */
-    const char *chunk_type;                 /* "game", ...; NULL when it produces no experience */
-    const struct kind_score *score;         /* NULL when it has none */
+    /* Names other jobs may refer to, NULL-terminated, may be NULL: "games" (the chunks), "checkpoint" (the
+     * newest checkpoint of that name). */
+    const char *const *outputs;
+    const char *chunk_type;         /* "game", ...; NULL when it produces no experience */
+    const struct kind_score *score; /* NULL when it has none */
     /* Checks across options (an engine player needs an engine's name). NULL when there are none. */
     int (*check)(const json_t *config, struct problem *problem);
     /* The capabilities that a worker must announce, as an array of strings ("engine:gnugo"). The kind itself

@@ -1,7 +1,9 @@
 /* task_command.c - runs one task, from a file or from the agent. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "proto/wire/json.h"
 #include "workers/alphago/games.h"
@@ -27,6 +29,11 @@ static const struct option_spec task_options[] = {
      .initial = "false",
      .flag_only = true,
      .help = "write lines for people instead of frames"},
+    {.name = "out",
+     .type = OPTION_STRING,
+     .max = 4000,
+     .initial = "\"\"",
+     .help = "folder (made when missing) that keeps checkpoints, reports and chunks as files"},
     {.name = "engine",
      .type = OPTION_LIST,
      .max = 64,
@@ -101,6 +108,13 @@ static int offer_engines(json_t *document, const json_t *options, struct problem
     return error;
 }
 
+/* The folder of --out, or nothing. */
+static int make_folder(const char *out, struct problem *problem) {
+    if (!out[0] || mkdir(out, 0777) == 0 || errno == EEXIST)
+        return 0;
+    return problem_set(problem, TG_EIO, "--out", "%.200s cannot be made: %s", out, strerror(errno));
+}
+
 static int run_file(const char *path, const json_t *options, bool text) {
     struct problem problem = {0};
     json_t *document = json_read_file(path, TASK_BYTES_MAX, &problem);
@@ -109,12 +123,17 @@ static int run_file(const char *path, const json_t *options, bool text) {
         error = problem_set(&problem, TG_EWRONG_TYPE, path, "must be a JSON object");
     if (!error)
         error = offer_engines(document, options, &problem);
+    const char *out = option_string(options, "out");
+    if (!error)
+        error = make_folder(out, &problem);
     struct port *port = error ? NULL : port_create(-1, STDOUT_FILENO, text);
     int code = RUN_USAGE;
     if (error) {
         run_complain("task", &problem);
     } else if (port) {
         watch_signals(port, true);
+        if (out[0])
+            port_keep(port, out);
         port_hello(port);
         code = conduct(port, document);
     }
@@ -146,8 +165,8 @@ static int run_frames(bool text) {
 
 int command_task(int argc, char **argv) {
     json_t *options, *words;
-    int code = run_options("TASK.json [--text] [--engine NAME=COMMAND]... | -", task_options, argc, argv,
-                           &options, &words);
+    int code = run_options("TASK.json [--text] [--out DIR] [--engine NAME=COMMAND]... | -", task_options,
+                           argc, argv, &options, &words);
     if (code || !options)
         return code;
     const char *path = json_string_value(json_array_get(words, 0));

@@ -10,6 +10,8 @@
 #include "proto/base/clock.h"
 #include "proto/wire/chunk.h"
 #include "proto/wire/frame.h"
+#include "proto/wire/json.h"
+#include "workers/task/keep.h"
 
 enum { PROGRESS_MS = 250, ALIVE_MS = 10000, READ_BYTES = 65536 };
 
@@ -19,6 +21,8 @@ struct port {
     struct frame_decoder decoder;
     volatile sig_atomic_t order; /* enum order */
     int64_t seq, units;
+    int64_t step;        /* the highest of a metric or checkpoint */
+    const char *folder;  /* port_keep(); NULL: nothing is kept here */
     int64_t progress_ms; /* when progress was last sent */
     bool held;           /* something moved since */
     json_t *live;        /* the last that was given, owned */
@@ -47,6 +51,10 @@ void port_destroy(struct port *port) {
 void port_interrupt(struct port *port, enum order order) {
     if ((int)order > port->order)
         port->order = (sig_atomic_t)order;
+}
+
+void port_keep(struct port *port, const char *folder) {
+    port->folder = folder;
 }
 
 int64_t port_units(const struct port *port) {
@@ -204,19 +212,17 @@ int port_alive(struct port *port) {
     return since >= ALIVE_MS || (port->held && since >= PROGRESS_MS) ? send_progress(port) : 0;
 }
 
-int port_chunk(struct port *port, const json_t *header, const void *body, size_t body_size) {
+/* The frame of a chunk whose bytes are `encoded`, empty when they are kept here. `shown`: what people see of
+ * it (game, checkpoint or report of the chunk's header). */
+static int send_chunk(struct port *port, const json_t *header, const struct buf *encoded) {
+    static const char *const shown[] = {"game", "checkpoint", "report"};
     json_int_t units = json_integer_value(json_object_get(header, "units"));
-    struct buf chunk = BUF_INIT;
-    int error = chunk_encode(&chunk, header, body, body_size);
     json_t *frame =
         json_pack("{s:s, s:I, s:I}", "type", "chunk", "seq", (json_int_t)port->seq, "units", units);
-    if (frame && port->text)
-        json_object_set(frame, "game", json_object_get(header, "game"));
-    if (!error)
-        error = send_frame(port, frame, chunk.data, chunk.size);
-    else
-        json_decref(frame);
-    buf_free(&chunk);
+    for (size_t i = 0; frame && (port->text || port->folder) && i < sizeof(shown) / sizeof(shown[0]); i++)
+        if (json_object_get(header, shown[i]))
+            json_object_set(frame, shown[i], json_object_get(header, shown[i]));
+    int error = send_frame(port, frame, encoded->data, encoded->size);
     if (error)
         return error;
     port->seq++;
@@ -224,7 +230,78 @@ int port_chunk(struct port *port, const json_t *header, const void *body, size_t
     return 0;
 }
 
+int port_chunk(struct port *port, const json_t *header, const void *body, size_t body_size) {
+    struct buf chunk = BUF_INIT;
+    int error = chunk_encode(&chunk, header, body, body_size);
+    if (!error && port->folder) {
+        error = keep_chunk(port->folder, port->seq + 1, chunk.data, chunk.size);
+        buf_clear(&chunk);
+    }
+    if (!error)
+        error = send_chunk(port, header, &chunk);
+    buf_free(&chunk);
+    return error;
+}
+
+static bool good_name(const char *name) {
+    size_t length = strlen(name);
+    return length > 0 && length <= PORT_NAME_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == length;
+}
+
+/* A chunk without units: `type` names it and its member {"name", "step"}. */
+static json_t *named_header(const char *type, const char *name, int64_t step) {
+    return json_pack("{s:s, s:i, s:{}, s:{s:s, s:I}}", "type", type, "units", 0, "counters", type, "name",
+                     name, "step", (json_int_t)step);
+}
+
+/* Takes over the header. When kept here, the file is there already. */
+static int send_named(struct port *port, json_t *header, const struct buf *body) {
+    struct buf chunk = BUF_INIT;
+    int error = header ? 0 : TG_ENO_MEMORY;
+    if (!error && !port->folder)
+        error = chunk_encode(&chunk, header, body->data, body->size);
+    if (!error)
+        error = send_chunk(port, header, &chunk);
+    json_decref(header);
+    buf_free(&chunk);
+    return error;
+}
+
+static void note_step(struct port *port, int64_t step) {
+    if (step > port->step)
+        port->step = step;
+}
+
+int port_checkpoint(struct port *port, const char *name, int64_t step, const char *path) {
+    if (!good_name(name) || step < 0)
+        return TG_EINVALID;
+    struct buf file = {.limit = CHUNK_RAW_MAX};
+    int error = keep_read_file(path, &file);
+    if (!error && port->folder)
+        error = keep_file(port->folder, name, "safetensors", file.data, file.size);
+    note_step(port, step);
+    if (!error)
+        error = send_named(port, named_header("checkpoint", name, step), &file);
+    buf_free(&file);
+    return error;
+}
+
+int port_report(struct port *port, const char *name, const json_t *data) {
+    if (!good_name(name) || !json_is_object(data))
+        return TG_EINVALID;
+    struct buf text = BUF_INIT;
+    int error = json_append(&text, data);
+    if (!error && port->folder)
+        error = keep_file(port->folder, name, "json", text.data, text.size);
+    if (!error)
+        error = send_named(port, named_header("report", name, port->step), &text);
+    buf_free(&text);
+    return error;
+}
+
 int port_metric(struct port *port, const char *name, int64_t step, double value) {
+    note_step(port, step);
     return send_frame(port,
                       json_pack("{s:s, s:s, s:I, s:f}", "type", "metric", "name", name, "step",
                                 (json_int_t)step, "value", value),

@@ -34,6 +34,32 @@ int port_receive_task(struct port *port, json_t **task, struct problem *problem)
 int port_hello(struct port *port);
 int port_chunk(struct port *port, const json_t *header, const void *body, size_t body_size); /* numbers it */
 int port_metric(struct port *port, const char *name, int64_t step, double value);
+
+/* Sends the safetensors file at `path` as the checkpoint `name` of training step `step`; the file stays the
+ * caller's. Like any chunk: when this has returned 0, the checkpoint is the agent's, and what is durable here
+ * reaches the coordinator's store exactly once. Names that mean something:
+ *     "checkpoint"  the network that other jobs may take
+ *     "state"       what training needs beside it to go on; the coordinator keeps the newest of a task
+ * A training run that can be resumed sends both, "state" first and then "checkpoint", with one step: it is
+ * resumed from the newest step of which both are stored. Any other name ("best") is kept and shown.
+ * TG_EINVALID: a bad name (a-z, 0-9, _ and -, at most PORT_NAME_MAX) or a negative step; TG_EIO;
+ * TG_ETOO_LARGE: beyond CHUNK_RAW_MAX bytes, or CHUNK_PACKED_MAX packed. */
+int port_checkpoint(struct port *port, const char *name, int64_t step, const char *path);
+
+/* Sends a report: an object for the job's page, of which the coordinator keeps the newest by name. It gets
+ * the highest step that a metric or a checkpoint of this port had. Known to the dashboard:
+ *     "confusion"  {"classes": [names], "matrix": [[counts]]}, a row for each true class
+ *     "samples"    {"items": [{"png": base64, "label", "predicted", "confidence"}]}
+ *     "summary"    {name: number or text}
+ * TG_EINVALID: a bad name or no object. TG_EIO, TG_ETOO_LARGE. */
+int port_report(struct port *port, const char *name, const json_t *data);
+
+enum { PORT_NAME_MAX = 64 };
+
+/* Runs by hand: checkpoints and reports become files in `folder` (borrowed; it must exist) and are sent as a
+ * line or frame without a body: NAME.safetensors, NAME.json, each replaced by the next of its name; all other
+ * chunks are appended to chunks.bin, in the form of GET /streams, which a task takes as its input "games". */
+void port_keep(struct port *port, const char *folder);
 int port_done(struct port *port);
 int port_fail(struct port *port, const struct problem *problem);
 

@@ -1,5 +1,6 @@
 #include "workers/task/task.h"
 
+#include <limits.h>
 #include <string.h>
 #include "proto/wire/json.h"
 
@@ -30,6 +31,24 @@ static int read_object(const json_t *document, const char *name, json_t **out, s
     return *out ? 0 : TG_ENO_MEMORY;
 }
 
+/* Absent or null: NULL. Else both paths. */
+static int read_resume(const json_t *document, json_t **out, struct problem *problem) {
+    static const char *const names[] = {"checkpoint", "state", NULL};
+    const json_t *given = json_object_get(document, "resume");
+    if (!given || json_is_null(given))
+        return 0;
+    if (!json_is_object(given))
+        return problem_set(problem, TG_EWRONG_TYPE, "resume", "must be an object");
+    int error = json_only(given, names, problem);
+    const char *path;
+    for (int i = 0; names[i] && !error; i++)
+        error = json_get_string(given, names[i], PATH_MAX - 1, &path, problem);
+    if (error)
+        problem_prefix(problem, "resume");
+    *out = error ? NULL : json_deep_copy(given);
+    return error || *out ? error : TG_ENO_MEMORY;
+}
+
 static int read_seed(const json_t *document, struct task *task, struct problem *problem) {
     int64_t seed = 0;
     int error = json_get_int_or(document, "seed", 0, int_max, 0, &seed, problem);
@@ -56,6 +75,8 @@ static int parse(const json_t *document, struct task *task, struct problem *prob
         error = read_object(document, "inputs", &task->inputs, problem);
     if (!error)
         error = read_object(document, "engines", &task->engines, problem);
+    if (!error)
+        error = read_resume(document, &task->resume, problem);
     if (error)
         return error;
     json_t *config = NULL;
@@ -86,5 +107,6 @@ void task_free(struct task *task) {
     json_decref(task->config);
     json_decref(task->inputs);
     json_decref(task->engines);
+    json_decref(task->resume);
     memset(task, 0, sizeof(*task));
 }

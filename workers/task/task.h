@@ -16,6 +16,8 @@ struct task {
     uint64_t seed;   /* of the job: with a unit's number in the job it decides that unit's random choices */
     json_t *config;  /* owned; of kind->options */
     json_t *inputs;  /* owned; names to local paths */
+    json_t *resume;  /* owned; NULL: from the start. Else what an earlier attempt had reached: the local paths
+                      * "checkpoint" and "state", both of one step (port_checkpoint) */
     json_t *engines; /* owned; names to command lines, which come from this machine's own settings only */
 };
 
