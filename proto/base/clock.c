@@ -21,6 +21,10 @@ int64_t clock_monotonic_ns(void) {
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+int64_t clock_cpu_ns(void) {
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 /* Clamped to the years 1970 to 9999, so that the text always has its 24 characters. */
 void clock_format_utc(int64_t wall_ms, char out[25]) {
     const int64_t last = 253402300799999; /* the end of 9999 */

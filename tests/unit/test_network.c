@@ -87,14 +87,15 @@ static void training_resumes_bit_for_bit(void **state) {
     train(&straight, first, &rng, 7);
 
     train(&broken, second, &other, 3);
-    struct training_state saved = {second, &other, json_pack("{s:i}", "epoch", 4)};
+    struct training_state saved = {
+        .optimizer = second, .rng = &other, .counters = json_pack("{s:i}", "epoch", 4)};
     assert_int_equal(network_save(&broken, path_of("network"), NULL, NULL), 0);
     assert_int_equal(training_save(&broken, &saved, path_of("training"), NULL), 0);
     struct problem problem = {0};
     assert_int_equal(network_load(path_of("network"), true, &resumed, NULL, &problem), 0);
     struct optimizer *third = adam(&resumed);
     struct rng fresh = {{1, 2, 3, 4}};
-    struct training_state loaded = {third, &fresh, NULL};
+    struct training_state loaded = {.optimizer = third, .rng = &fresh};
     assert_int_equal(training_load(&resumed, &loaded, path_of("training"), &problem), 0);
     assert_int_equal(json_integer_value(json_object_get(loaded.counters, "epoch")), 4);
     assert_int_equal(resumed.step, 3);

@@ -209,6 +209,10 @@ void run_destroy(struct run *run) {
 
 /* ---- running ---- */
 
+void run_reseed(struct run *run, uint64_t seed) {
+    rng_seed(&run->rng, seed);
+}
+
 float *run_input(struct run *run, int index) {
     for (int i = 0; i < run->graph->node_count; i++)
         if (!run->graph->nodes[i].op && index-- == 0)

@@ -46,6 +46,9 @@ float *run_output_gradient(struct run *run, const char *name);
 /* Adds the gradients of all parameters to `gradients`, an array laid out as model->values. */
 void run_backward(struct run *run, struct model *model, float *gradients);
 
+/* Dropout draws from here on follow from `seed`: a step's draws need not depend on the steps before it. */
+void run_reseed(struct run *run, uint64_t seed);
+
 struct run_memory {
     size_t arena;    /* bytes of the arena */
     size_t needed;   /* bytes that backward reads: a lower bound for any plan that computes nothing twice */

@@ -192,19 +192,28 @@ static int slot_count(struct optimizer *optimizer) {
     return count;
 }
 
+/* The optimizer's slots, then what else is kept; NULL where there is nothing. */
+static float *state_array(const struct training_state *state, int slots, int index, const char **name) {
+    if (index < slots)
+        return optimizer_state(state->optimizer, index, name);
+    *name = state->arrays[index - slots].name;
+    return *name ? state->arrays[index - slots].values : NULL;
+}
+
 int training_save(const struct network *network, const struct training_state *state, const char *path,
                   struct problem *problem) {
     int params = graph_param_count(network->graph), slots = slot_count(state->optimizer), count = 0;
-    struct tensor_view *views = calloc((size_t)(params * slots) + 1, sizeof *views);
-    char(*names)[SLOT_NAME_MAX] = calloc((size_t)(params * slots) + 1, sizeof *names);
+    size_t most = (size_t)params * (size_t)(slots + TRAINING_ARRAYS_MAX) + 1;
+    struct tensor_view *views = calloc(most, sizeof *views);
+    char(*names)[SLOT_NAME_MAX] = calloc(most, sizeof *names);
     json_t *metadata = metadata_of(training_format, optimizer_steps(state->optimizer), NULL);
     int error = views && names && metadata ? TG_OK : TG_ENO_MEMORY;
-    for (int slot = 0; slot < slots && !error; slot++) {
-        const char *slot_name;
-        const float *values = optimizer_state(state->optimizer, slot, &slot_name);
-        for (int i = 0; i < params; i++, count++) {
+    for (int array = 0; array < slots + TRAINING_ARRAYS_MAX && !error; array++) {
+        const char *array_name;
+        const float *values = state_array(state, slots, array, &array_name);
+        for (int i = 0; values && i < params; i++, count++) {
             struct param_view param = graph_param_view(network->graph, i);
-            snprintf(names[count], SLOT_NAME_MAX, "%s.%s", slot_name, param.name);
+            snprintf(names[count], SLOT_NAME_MAX, "%s.%s", array_name, param.name);
             views[count] = view_of(param, names[count], values);
         }
     }
@@ -244,11 +253,14 @@ int training_load(const struct network *network, struct training_state *state, c
     int error = check_format(metadata, training_format, problem);
     if (!error)
         error = read_step(metadata, &steps, problem);
-    const char *slot_name;
-    float *values;
-    for (int slot = 0; !error && (values = optimizer_state(state->optimizer, slot, &slot_name)); slot++) {
+    int slots = slot_count(state->optimizer);
+    for (int array = 0; array < slots + TRAINING_ARRAYS_MAX && !error; array++) {
+        const char *array_name;
+        float *values = state_array(state, slots, array, &array_name);
         char prefix[SLOT_PREFIX_MAX];
-        snprintf(prefix, sizeof prefix, "%s.", slot_name);
+        if (!values)
+            continue;
+        snprintf(prefix, sizeof prefix, "%s.", array_name);
         error = read_values(file, network->graph, prefix, values, problem);
     }
     if (!error)

@@ -44,16 +44,23 @@ int network_save(const struct network *network, const char *path, const json_t *
 int network_load(const char *path, bool training, struct network *out, json_t **metadata,
                  struct problem *problem);
 
-/* What goes on between two files of a training run. counters: numbers by name (position in the epoch, best
- * loss), or NULL. */
+/* What goes on between two files of a training run. counters: whole numbers by name (position in the epoch,
+ * best loss), or NULL. arrays: further arrays laid out as the model's values (the raw weights beside their
+ * average); a name each, or NULL for none. */
+enum { TRAINING_ARRAYS_MAX = 4 };
 struct training_state {
     struct optimizer *optimizer;
     struct rng *rng;
     json_t *counters;
+    struct {
+        const char *name;
+        float *values;
+    } arrays[TRAINING_ARRAYS_MAX];
 };
 int training_save(const struct network *network, const struct training_state *state, const char *path,
                   struct problem *problem);
-/* Fills the optimizer and the generator, which must be of the same making; *state->counters is replaced. */
+/* Fills the optimizer, the generator and the arrays, which must be of the same making; *state->counters is
+ * replaced. */
 int training_load(const struct network *network, struct training_state *state, const char *path,
                   struct problem *problem);
 
