@@ -83,6 +83,7 @@ int run_job(const struct invocation *invocation);
 int run_cancel(const struct invocation *invocation);
 int run_pause(const struct invocation *invocation);
 int run_resume(const struct invocation *invocation);
+int run_retain(const struct invocation *invocation);
 int run_watch(const struct invocation *invocation);
 int run_log(const struct invocation *invocation);
 int run_games(const struct invocation *invocation);

@@ -63,6 +63,25 @@ static const struct option_spec jobs_options[] = {
     {.name = NULL},
 };
 
+static const struct option_spec retain_options[] = {
+    {.name = "chunks",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 1e12,
+     .initial = "0",
+     .unit = "chunks",
+     .help = "keep the bytes of the newest so many; 0: of all"},
+    {.name = "seconds",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 1e10,
+     .initial = "0",
+     .unit = "s",
+     .help = "keep the bytes of what was stored within so long; 0: for ever"},
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
 static const struct option_spec games_options[] = {
     {.name = "sgf",
      .type = OPTION_STRING,
@@ -107,6 +126,10 @@ static const char job_document[] = "The document is a job, such as {\"kind\": \"
                                    "\"first\", \"config\": {\"games\": 100}},\n"
                                    "or a set of jobs that build on each other, {\"jobs\": [...]}. The "
                                    "options of a kind: tengen kinds NAME.\n";
+static const char what_stays[] =
+    "Without a flag everything is kept. Counts, totals and the games' records stay whatever is dropped; "
+    "what\n"
+    "has been dropped does not come back. A new job can say it itself: \"retention\": {\"chunks\": 1000}.\n";
 static const char watch_ends[] =
     "Ends with 0 when the job succeeds and with 1 when it fails or is cancelled.\n";
 static const char token_actions[] =
@@ -200,6 +223,15 @@ const struct command commands[] = {
      .max_words = 1,
      .needs_server = true,
      .run = run_resume},
+    {.name = "retain",
+     .words = "ID",
+     .summary = "set how much of a job's experience is kept",
+     .details = what_stays,
+     .options = retain_options,
+     .min_words = 1,
+     .max_words = 1,
+     .needs_server = true,
+     .run = run_retain},
     {.name = "workers",
      .words = "",
      .summary = "list the machines that work",

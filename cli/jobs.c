@@ -1,4 +1,4 @@
-/* jobs.c - submit, jobs, job, cancel, pause, resume, log. */
+/* jobs.c - submit, jobs, job, cancel, pause, resume, retain, log. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +164,26 @@ static void print_times(const json_t *job) {
     }
 }
 
+/* "the newest 100 chunks of the last 1:00:00" */
+static const char *format_retention(const json_t *retention, char *out, size_t size) {
+    long long chunks = member_int(retention, "chunks"), seconds = member_int(retention, "seconds");
+    char newest[64] = "all chunks", span[32] = "", last[64] = "";
+    if (chunks)
+        snprintf(newest, sizeof newest, "the newest %lld chunks", chunks);
+    if (seconds && !format_duration((double)seconds, span, sizeof span)[0])
+        snprintf(span, sizeof span, "%lld s", seconds);
+    if (seconds)
+        snprintf(last, sizeof last, " of the last %s", span);
+    snprintf(out, size, "%s%s", newest, last);
+    return out;
+}
+
+static void print_retention(const json_t *retention) {
+    char text[160];
+    if (member_int(retention, "chunks") || member_int(retention, "seconds"))
+        printf("  keeps     %s\n", format_retention(retention, text, sizeof text));
+}
+
 static void print_score(const json_t *score) {
     if (!json_is_object(score))
         return;
@@ -219,6 +239,7 @@ static void print_job(const json_t *job) {
         printf("  rate      %.3g %s a second%s%s\n", member_number(job, "rate_per_s"),
                member_text(job, "unit"), left[0] ? ", left " : "", left);
     print_score(json_object_get(job, "score"));
+    print_retention(json_object_get(job, "retention"));
     print_times(job);
     print_members("totals", json_object_get(job, "totals"));
     print_members("config", json_object_get(job, "config"));
@@ -258,6 +279,29 @@ int run_pause(const struct invocation *invocation) {
 
 int run_resume(const struct invocation *invocation) {
     return show_job(invocation, "POST", "/resume");
+}
+
+int run_retain(const struct invocation *invocation) {
+    long long id;
+    if (!invocation_id(invocation, 0, &id))
+        return EXIT_USAGE;
+    char path[64], text[160];
+    snprintf(path, sizeof path, "/jobs/%lld/retention", id);
+    json_t *job = NULL,
+           *body = json_pack("{s:I, s:I}", "chunks", (json_int_t)option_int(invocation->options, "chunks"),
+                             "seconds", (json_int_t)option_int(invocation->options, "seconds"));
+    struct problem problem = {0};
+    int error = client_json(invocation->client, "PUT", path, body, &job, &problem);
+    json_decref(body);
+    if (error)
+        return call_failed(invocation, &problem);
+    if (invocation->json)
+        print_json(job);
+    else
+        printf("job %lld keeps %s\n", id,
+               format_retention(json_object_get(job, "retention"), text, sizeof text));
+    json_decref(job);
+    return EXIT_OK;
 }
 
 static void print_log_line(const char *line, size_t size) {

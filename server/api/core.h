@@ -54,7 +54,7 @@ struct api {
 
     uv_async_t deliver;  /* the store has finished something */
     uv_timer_t clock;    /* the scheduler's next lapse or end of back-off */
-    uv_timer_t chores;   /* runs only while there is something to write back */
+    uv_timer_t chores;   /* writes back, drops what is not retained, looks for silent workers */
     uv_idle_t turn;      /* active for one turn of the loop after the scheduler was changed */
     uint64_t generation; /* of the scheduler when parked workers were last offered work */
 };
@@ -104,7 +104,7 @@ void list_done(void *arg, int error, const struct problem *problem);
 void api_changed(
     struct api *api);            /* something in the scheduler has changed: events, timers and parked calls */
 int64_t api_now(void);           /* the clock that the scheduler is told */
-void api_chore(struct api *api); /* something waits to be written back within a minute */
+void api_chore(struct api *api); /* something is to be written back soon, or somebody may fall silent */
 
 void api_write_back(struct api *api); /* turn.c: does it now */
 

@@ -25,6 +25,8 @@ HANDLER(job_pause);
 HANDLER(job_resume);
 HANDLER(job_live);
 
+HANDLER(job_retention); /* retention.c */
+
 HANDLER(job_tasks); /* job_lists.c */
 HANDLER(job_metrics);
 HANDLER(job_log);

@@ -134,6 +134,9 @@ static json_t *assemble(const struct job_row *row, const struct kind *kind,
         json_object_set_new(document, "inputs", null_or_text_json(row->inputs));
     }
     json_object_set_new(document, "after", null_or_text_json(row->after));
+    json_object_set_new(document, "retention",
+                        json_pack("{s:I, s:I}", "chunks", (json_int_t)row->retention.chunks, "seconds",
+                                  (json_int_t)row->retention.seconds));
     json_object_set_new(document, "unit", json_string(kind ? kind->unit : "units"));
     json_object_set_new(document, "units",
                         json_pack("{s:I, s:I, s:I}", "total", (json_int_t)row->units_total, "done",

@@ -51,6 +51,10 @@ void jobs_touch(struct jobs *jobs, int64_t id);
 void jobs_touch_live(struct jobs *jobs, struct job *job);
 void jobs_weather(struct jobs *jobs); /* why jobs wait may have changed for all */
 
+/* Reads {"chunks": N, "seconds": S}, both optional; NULL: everything is kept. Problems name
+ * "retention.chunks" and so on. */
+int retention_read(const json_t *value, struct retention *out, struct problem *problem);
+
 /* Replies with the job. */
 void jobs_reply(struct http_request *request, struct api *api, int64_t id);
 

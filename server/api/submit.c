@@ -27,6 +27,7 @@ struct submitted {
     json_t *config;   /* checked */
     json_t *inputs;   /* a copy; local names are replaced inside the transaction */
     int priority;
+    struct retention retention;
     struct reference after[AFTER_MAX];
     size_t after_count;
     int64_t id; /* once inserted */
@@ -208,9 +209,10 @@ static void pick_seed(struct submitted *job) {
 
 static int check_head(const struct submit_call *call, struct submitted *job, const char **kind,
                       struct problem *problem) {
-    static const char *const names[] = {"kind", "name", "priority", "config", "inputs", "after", NULL};
-    static const char *const set_names[] = {"kind",   "name",  "priority", "config",
-                                            "inputs", "after", "local",    NULL};
+    static const char *const names[] = {"kind",   "name",  "priority",  "config",
+                                        "inputs", "after", "retention", NULL};
+    static const char *const set_names[] = {"kind",  "name",      "priority", "config", "inputs",
+                                            "after", "retention", "local",    NULL};
     int64_t priority = 0;
     job->name = job->local = "";
     int error = json_only(job->document, call->set ? set_names : names, problem);
@@ -227,7 +229,8 @@ static int check_head(const struct submit_call *call, struct submitted *job, con
         error = json_get_int_or(job->document, "priority", -1000, 1000, 0, &priority, problem);
     }
     job->priority = (int)priority;
-    return error;
+    return error ? error
+                 : retention_read(json_object_get(job->document, "retention"), &job->retention, problem);
 }
 
 static int check_job(struct submit_call *call, int place, struct submitted *job, struct problem *problem) {
@@ -366,6 +369,7 @@ static int insert_job(struct store_tx *tx, struct submit_call *call, int place, 
                           .after_count = job->after_count,
                           .units_total = job->units,
                           .task_units = job->task_units,
+                          .retention = job->retention,
                           .now_ms = call->now_ms};
     int error = document && job->stored_config && job->stored_inputs ? job_insert(tx, &new, &job->id, problem)
                                                                      : TG_ENO_MEMORY;

@@ -204,17 +204,20 @@ static bool look_for_silent(struct api *api) {
     return any;
 }
 
+/* Chunks grow too old also while nobody works, so the timer always runs. */
 static void on_chores(uv_timer_t *timer) {
     struct api *api = timer->data;
     api_write_back(api);
+    uv_timer_start(&api->chores, on_chores, CHORES_MS, 0);
     if (look_for_silent(api)) {
         api_chore(api);
     }
 }
 
 void api_chore(struct api *api) {
-    if (!uv_is_active((uv_handle_t *)&api->chores)) {
-        int64_t lease_ms = 1000 * (int64_t)api->settings.lease_s; /* silence shows that soon */
-        uv_timer_start(&api->chores, on_chores, (uint64_t)(lease_ms < CHORES_MS ? lease_ms : CHORES_MS), 0);
+    uint64_t lease_ms = 1000 * (uint64_t)api->settings.lease_s; /* silence shows that soon */
+    uint64_t wait_ms = lease_ms < CHORES_MS ? lease_ms : CHORES_MS;
+    if (!uv_is_active((uv_handle_t *)&api->chores) || uv_timer_get_due_in(&api->chores) > wait_ms) {
+        uv_timer_start(&api->chores, on_chores, wait_ms, 0);
     }
 }

@@ -77,8 +77,8 @@ static int insert_row(struct store_tx *tx, const struct job_new *job, int64_t fi
         " retain_chunks, retain_s, created_ms, after, inputs, config, document)"
         " VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "ttiiiiiiiitttt", job->kind, job->name, (int64_t)job->priority, job->units_total, first_task,
-        task_count, job->task_units, job->retain_chunks, job->retain_s, job->now_ms, after, job->inputs,
-        job->config, job->document);
+        task_count, job->task_units, job->retention.chunks, job->retention.seconds, job->now_ms, after,
+        job->inputs, job->config, job->document);
     free(after);
     return error;
 }
@@ -104,7 +104,7 @@ int job_insert(struct store_tx *tx, const struct job_new *job, int64_t *id, stru
     "id, kind, name, document, config, inputs, after, priority, state, units_total, units_done, first_task," \
     " task_count, task_units, next_index, tasks_done, chunk_count, chunk_bytes, game_count, created_ms, "    \
     "started_ms,"                                                                                            \
-    " ended_ms, error"
+    " ended_ms, error, retain_chunks, retain_s"
 
 struct job_sink {
     job_row_fn fn;
@@ -137,6 +137,7 @@ static int give_job(sqlite3_stmt *row, void *context) {
         .started_ms = db_i64(row, 20),
         .ended_ms = db_i64(row, 21),
         .error = db_text(row, 22),
+        .retention = {db_i64(row, 23), db_i64(row, 24)},
     };
     return sink->fn(sink->arg, &job);
 }
@@ -310,6 +311,14 @@ int job_resume(struct store_tx *tx, int64_t id, struct problem *problem) {
         return problem_set(problem, TG_EWRONG_STATE, NULL, "job %lld is not paused, it is %s", (long long)id,
                            job_state_name(state));
     return db_run(tx, "UPDATE jobs SET state = iif(started_ms > 0, 1, 0) WHERE id = ?", "i", id);
+}
+
+int job_set_retention(struct store_tx *tx, int64_t id, const struct retention *retention,
+                      struct problem *problem) {
+    TG_ASSERT(tx->writable);
+    int error = db_run(tx, "UPDATE jobs SET retain_chunks = ?, retain_s = ? WHERE id = ?", "iii",
+                       retention->chunks, retention->seconds, id);
+    return error || db_changed(tx) > 0 ? error : no_job(id, problem);
 }
 
 char *problem_text(const struct problem *reason) {

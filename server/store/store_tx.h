@@ -51,6 +51,11 @@ const char *job_state_name(enum job_state state);             /* "queued" ... */
 int job_state_parse(const char *name, enum job_state *state); /* 0 or TG_EINVALID */
 bool job_state_ended(enum job_state state);
 
+/* Whose chunks keep their bytes: the newest `chunks` of a job (0: all), for `seconds` (0: for ever). */
+struct retention {
+    int64_t chunks, seconds;
+};
+
 struct job_new {
     const char *kind, *name;
     int priority;
@@ -61,8 +66,7 @@ struct job_new {
         *after; /* jobs that must succeed first; they must exist and not have failed or been cancelled */
     size_t after_count;
     int64_t units_total, task_units; /* both at least 1 */
-    int64_t retain_chunks;           /* keep the bytes of the newest N chunks; 0: all */
-    int64_t retain_s;                /* keep the bytes of chunks this long; 0: for ever */
+    struct retention retention;
     int64_t now_ms;
 };
 int job_insert(struct store_tx *tx, const struct job_new *job, int64_t *id, struct problem *problem); /* W */
@@ -78,6 +82,7 @@ struct job_row {
     int64_t chunk_count, chunk_bytes, game_count; /* ever stored, whatever retention has dropped */
     int64_t created_ms, started_ms, ended_ms;     /* 0: not yet */
     const char *error;                            /* problem document as JSON text; NULL when none */
+    struct retention retention;
 };
 typedef int (*job_row_fn)(void *arg, const struct job_row *row);
 
@@ -105,6 +110,9 @@ int job_unmet(struct store_tx *tx, int64_t id, int (*fn)(void *arg, int64_t job,
 int job_pause(struct store_tx *tx, int64_t id,
               struct problem *problem); /* W; TG_EWRONG_STATE, TG_ENOT_FOUND */
 int job_resume(struct store_tx *tx, int64_t id, struct problem *problem); /* W */
+/* W. In any state. Takes effect with the next chunk_retain; what was dropped stays dropped. */
+int job_set_retention(struct store_tx *tx, int64_t id, const struct retention *retention,
+                      struct problem *problem);
 /* W. Ends the job as succeeded (an SPRT has decided), failed or cancelled. Tasks that are still open become
  * cancelled. reason: why, for failed; NULL else. Ending it in the state it has is fine
  * (*changed false); in another ended state TG_EWRONG_STATE. changed may be NULL. */

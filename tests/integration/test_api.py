@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import struct
 import time
 
@@ -153,6 +154,8 @@ def every_answer_has_its_shape(t):
     t.equal(record.body[:6], b"(;FF[4", "its record")
     stream = d.call(200, "GET", f"/api/v1/streams/{job['id']}", "/api/v1/streams/{id}")
     t.equal(stream.body.count(b"TGC1"), 2, "chunks in the stream")
+    kept = d.call(200, "PUT", other + "/retention", one + "/retention", json={"chunks": 1000})
+    t.equal(kept["retention"], {"chunks": 1000, "seconds": 0}, "retention")
     for action in ("pause", "resume", "cancel"):
         d.call(200, "POST", f"{other}/{action}", f"{one}/{action}")
     for action in ("drain", "disable", "enable"):
@@ -442,6 +445,43 @@ def a_stream_waits_for_the_next_chunk(t):
         t.equal(waiting.result(10).body, b"", "the job's end ends the wait")
 
 
+def what_is_not_retained_loses_its_bytes_alone(t):
+    server = t.server(lease_s=3)  # the chores are done as often as that
+    api = server.api
+    job = api.expect(201, "POST", "/api/v1/jobs", json={
+        "kind": "selfplay", "config": {"games": 6, "games_per_task": 6, "board": 5}, "retention": {"chunks": 4}})
+    t.equal(job["retention"], {"chunks": 4, "seconds": 0}, "as it was asked for")
+    worker = harness.FakeWorker(api)
+    task = worker.lease()["tasks"][0]
+    for seq in range(6):
+        t.equal(worker.chunk(task, seq, chunk(seq)).status, 201, "chunk")
+    t.equal(worker.done(task, 6).status, 200, "done")
+    stream = f"/api/v1/streams/{job['id']}"
+
+    def left():
+        return api.get(stream).body.count(b"TGC1")
+
+    harness.wait_for(lambda: left() == 4, 20, "two chunks to be dropped")
+    own = f"/api/v1/jobs/{job['id']}"
+    t.equal(api.expect(200, "PUT", own + "/retention", json={"chunks": 1})["state"], "succeeded", "of an ended job too")
+    harness.wait_for(lambda: left() == 1, 20, "three more to be dropped")
+    t.equal(worker.chunk(task, 0, chunk(0)).json, {"stored": True}, "sent again: it was stored")
+    t.problem(worker.chunk(task, 0, chunk(9)), 409, "chunk_conflict")
+    harness.wait_for(lambda: api.expect(200, "PUT", own + "/retention", json={"seconds": 1}) and left() == 0, 20,
+                     "the last to be too old")
+    api.expect(200, "PUT", own + "/retention", json={})
+    state = api.expect(200, "GET", own)
+    t.equal((state["retention"], state["units"]["done"], state["totals"]["games"]),
+            ({"chunks": 0, "seconds": 0}, 6, 6), "what is known of it all the same")
+    games = api.pages(own + "/games")
+    t.equal(len(games), 6, "games")
+    t.equal(api.get(f"/api/v1/games/{games[-1]['id']}.sgf").body[:6], b"(;FF[4", "a record of a dropped one")
+    t.equal(server.stop(), 0, "exit code")
+    with contextlib.closing(sqlite3.connect(server.data / "tengen.db")) as database:
+        t.equal(database.execute("SELECT count(*), count(data) FROM chunks").fetchone(), (6, 0), "rows and bytes")
+    t.tool("tengen-server", "--check", "--data", server.data, check=0)
+
+
 def events_are_pushed_and_resumed(t):
     server = t.server()
     api = server.api
@@ -569,6 +609,7 @@ if __name__ == "__main__":
                 a_long_poll_gets_work_as_soon_as_there_is_some, a_task_goes_to_nobody_who_has_hung_up,
                 a_lease_lapses_and_comes_back, a_job_says_that_its_workers_are_away,
                 a_match_that_is_decided_early_has_not_failed, a_drained_task_is_put_back, five_failures_fail_the_job,
-                content_goes_in_and_comes_out, a_stream_waits_for_the_next_chunk, events_are_pushed_and_resumed,
+                content_goes_in_and_comes_out, a_stream_waits_for_the_next_chunk,
+                what_is_not_retained_loses_its_bytes_alone, events_are_pushed_and_resumed,
                 the_dashboard_and_its_headers, metrics_and_log_are_kept_and_paged, https,
                 metrics_are_well_formed, timeout=40)

@@ -57,6 +57,11 @@ def bodies_of_jobs(t):
     refused("wrong_type", "after", {"kind": "selfplay", "after": 3})
     refused("unknown_option", "inputs.policy", {"kind": "selfplay", "inputs": {"policy": {"job": 1, "output": "x"}}})
     refused("out_of_range", "priority", {"kind": "selfplay", "priority": 1000000})
+    for code, field, value in (("wrong_type", "retention", 5), ("unknown_option", "retention.chunk", {"chunk": 5}),
+                               ("wrong_type", "retention.chunks", {"chunks": "all"}),
+                               ("out_of_range", "retention.chunks", {"chunks": -1}),
+                               ("out_of_range", "retention.seconds", {"seconds": 10**11})):
+        refused(code, field, {"kind": "selfplay", "retention": value})
     refused("bad_json", None, b"{")
     refused("bad_json", None, b"nonsense")
     refused("bad_json", None, b'{"kind": "selfplay"} x')
@@ -107,6 +112,12 @@ def queries_and_paths(t):
         with t.subtest(f"a checkpoint that is {name}"):
             t.problem(server.api.call("PUT", "/api/v1/checkpoints?name=x", body=body,
                                       headers={"Content-Type": "application/octet-stream"}), 400, code)
+    with t.subtest("how much to keep"):
+        keep = "/api/v1/jobs/1/retention"
+        t.problem(server.api.call("PUT", keep, json={"chunks": 1}), 404, "not_found", "id")
+        t.problem(server.api.call("PUT", keep, json={"chunks": -1}), 400, "out_of_range", "chunks")
+        t.problem(server.api.call("PUT", keep, json={"years": 1}), 400, "unknown_option", "years")
+        t.problem(server.api.call("PUT", keep, body=b"", headers=JSON), 400, "missing_field", "body")
     with t.subtest("a body where none belongs"):
         t.problem(server.api.call("POST", "/api/v1/jobs/1/cancel", body=b"x" * 100, headers=JSON), 413, "too_large", "body")
     unharmed(t, server, jobs=0)

@@ -62,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_DELETE = handle_any
+    do_GET = do_PUT = do_POST = do_DELETE = handle_any
 
 
 def tengen(t, server, *arguments, check=0, input=None, env=None):
@@ -197,6 +197,23 @@ def job_shows_everything_a_person_asks(t):
         t.contains(out, words, "the page of a job")
     out, _ = tengen(t, server, "job", "12", "--json")
     t.equal(json.loads(out)["score"]["elo"], 200.4, "JSON")
+
+
+def retain_sets_what_is_kept(t):
+    kept = job(retention={"chunks": 100, "seconds": 90000})
+    server = Script(t, always(200, kept))
+    out, _ = tengen(t, server, "retain", "12", "--chunks", "100", "--seconds", "90000")
+    method, where, body, _ = server.asked[0]
+    t.equal((method, where, json.loads(body)),
+            ("PUT", "/api/v1/jobs/12/retention", {"chunks": 100, "seconds": 90000}), "the call")
+    t.equal(out, "job 12 keeps the newest 100 chunks of the last 1 d 01:00\n", "stdout")
+    out, _ = tengen(t, server, "retain", "12", "--json")
+    t.equal((json.loads(server.asked[1][2]), json.loads(out)["id"]), ({"chunks": 0, "seconds": 0}, 12), "without flags")
+    out, _ = tengen(t, server, "job", "12")
+    t.contains(out, "keeps     the newest 100 chunks of the last 1 d 01:00\n", "in the job")
+    out, _ = tengen(t, Script(t, always(200, job(retention={"chunks": 0, "seconds": 0}))), "job", "12")
+    t.true("keeps" not in out, "nothing to say when all is kept")
+    tengen(t, server, "retain", "12", "--chunks", "-1", check=2)
 
 
 def fates():
@@ -368,7 +385,7 @@ if __name__ == "__main__":
         tokens_come_from_flag_file_or_environment,
         lists_are_read_page_by_page,
         hostile_names_do_not_reach_the_terminal,
-        job_shows_everything_a_person_asks,
+        job_shows_everything_a_person_asks, retain_sets_what_is_kept,
         watch_exits_with_the_fate,
         watch_as_json_prints_each_change,
         watch_waits_for_a_server_that_restarts,

@@ -342,7 +342,7 @@ static void retention_keeps_the_newest_and_still_knows_the_rest(void **state) {
     struct store *store = fixture_open(*state);
     int64_t worker = fixture_worker(store, "1");
     struct job_args job = {.job = fixture_job(10, 10)};
-    job.job.retain_chunks = 3;
+    job.job.retention.chunks = 3;
     must(store_write_now(store, work_job, &job, NULL));
     int64_t task = read_job(store, job.id).first_task;
     must(lease(store, task, 1, worker));
@@ -374,7 +374,7 @@ static void retention_by_age(void **state) {
     struct store *store = fixture_open(*state);
     int64_t worker = fixture_worker(store, "1");
     struct job_args job = {.job = fixture_job(4, 4)};
-    job.job.retain_s = 10;
+    job.job.retention.seconds = 10;
     must(store_write_now(store, work_job, &job, NULL));
     int64_t task = read_job(store, job.id).first_task;
     must(lease(store, task, 1, worker));
