@@ -184,14 +184,30 @@ static void print_retention(const json_t *retention) {
         printf("  keeps     %s\n", format_retention(retention, text, sizeof text));
 }
 
+/* "Elo +200 (95 %: +80 to +350)". A side that has won, or lost, everything has no finite estimate, only a
+ * bound. */
+static void print_elo(const json_t *score) {
+    const json_t *elo = json_object_get(score, "elo"), *low = json_object_get(score, "elo_low"),
+                 *high = json_object_get(score, "elo_high");
+    char range[80] = "no bound yet";
+    if (json_is_number(low) && json_is_number(high))
+        snprintf(range, sizeof range, "%+.0f to %+.0f", json_number_value(low), json_number_value(high));
+    else if (json_is_number(low))
+        snprintf(range, sizeof range, "at least %+.0f", json_number_value(low));
+    else if (json_is_number(high))
+        snprintf(range, sizeof range, "at most %+.0f", json_number_value(high));
+    if (json_is_number(elo))
+        printf(", Elo %+.0f (95 %%: %s)", json_number_value(elo), range);
+    else if (json_is_number(low) || json_is_number(high))
+        printf(", Elo %s (95 %%)", range);
+}
+
 static void print_score(const json_t *score) {
     if (!json_is_object(score))
         return;
     printf("  score     +%lld =%lld -%lld", (long long)member_int(score, "wins"),
            (long long)member_int(score, "draws"), (long long)member_int(score, "losses"));
-    if (json_is_number(json_object_get(score, "elo")))
-        printf(", Elo %+.0f (95 %%: %+.0f to %+.0f)", member_number(score, "elo"),
-               member_number(score, "elo_low"), member_number(score, "elo_high"));
+    print_elo(score);
     const json_t *sprt = json_object_get(score, "sprt");
     if (json_is_object(sprt))
         printf(", sequential test %s: %.2f in %.2f to %.2f", member_text(sprt, "state"),
@@ -204,7 +220,7 @@ static void print_members(const char *label, const json_t *object) {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)object, name, value) {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        char *text = json_text(value);
         char clean[1024];
         printf("  %-9s %s: %s\n", label, name, clean_text(text ? text : "", clean, sizeof clean));
         free(text);

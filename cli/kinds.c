@@ -142,12 +142,11 @@ int run_kinds(const struct invocation *invocation) {
     if (json_array_size(invocation->words) == 0)
         return print_all(invocation->json);
     struct problem problem = {0};
-    const struct kind *kind;
-    json_t *config = NULL;
-    int error = kind_check(invocation_word(invocation, 0), NULL, &kind, &config, &problem);
-    json_decref(config);
-    if (!kind && error)
+    const struct kind *kind = kind_find(invocation_word(invocation, 0));
+    if (!kind) {
+        kind_unknown(invocation_word(invocation, 0), &problem);
         return tell_usage(&problem);
+    }
     if (invocation->json) {
         json_t *row = kind_describe(kind);
         print_json(row);

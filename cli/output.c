@@ -45,8 +45,7 @@ static void tell_words(const struct problem *problem) {
 int tell_problem(const struct problem *problem, bool json) {
     if (json) {
         json_t *document = problem_to_json(problem);
-        json_dumpf(document, stderr, JSON_COMPACT);
-        fputc('\n', stderr);
+        json_print(stderr, document, false);
         json_decref(document);
     } else {
         tell_words(problem);
@@ -62,13 +61,11 @@ int tell_usage(const struct problem *problem) {
 }
 
 void print_json(const json_t *value) {
-    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-    putchar('\n');
+    json_print(stdout, value, true);
 }
 
 void print_json_line(const json_t *value) {
-    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-    putchar('\n');
+    json_print(stdout, value, false);
     fflush(stdout);
 }
 

@@ -295,6 +295,10 @@ static int run(const json_t *options) {
     log_level_parse(option_string(options, "log_level"), &level);
     log_setup(level, option_bool(options, "log_json"));
     const char *backup = option_string(options, "backup");
+    if (option_bool(options, "check") && backup[0]) {
+        fprintf(stderr, "tengen-server: backup: --check and --backup are two runs: give one of them\n");
+        return 2;
+    }
     if (!option_bool(options, "check") && !backup[0]) {
         return serve(options);
     }

@@ -1,5 +1,6 @@
 /* flags.c - an option table as a command line: --games 10, --a.playouts=100, --detach, --no-tls; and its
  * --help. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +66,9 @@ static int number_value(const struct option_spec *spec, const char *text, json_t
     double number = strtod(text, &end);
     if (end == text || *end || strspn(text, "+-.0123456789eE") != strlen(text))
         return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a number, is \"%.40s\"", text);
+    errno = 0;
     long long whole = strtoll(text, &end, 10);
-    bool fits = !*end && spec->type == OPTION_INT && number > -9.1e15 && number < 9.1e15;
+    bool fits = !*end && spec->type == OPTION_INT && errno == 0;
     *value = fits ? json_integer(whole) : json_real(number);
     if (!*value)
         return problem_set(problem, TG_EOUT_OF_RANGE, spec->name, "must be a finite number, is \"%.40s\"",

@@ -9,8 +9,6 @@
 
 #include "proto/base/options_internal.h"
 
-static const double exact_max = 9007199254740992.0; /* 2^53: whole numbers that a JSON reader cannot bend */
-
 static int check_object(const struct option_spec *table, const json_t *given, json_t **out,
                         struct problem *problem);
 
@@ -96,6 +94,17 @@ static int wrong_type(const struct option_spec *spec, const char *wanted, const 
                        json_type_name(value));
 }
 
+/* Says the number as it was given: a double would bend what is beyond OPTION_INT_MAX. */
+static int int_out_of_range(const struct option_spec *spec, const json_t *value, struct problem *problem) {
+    char given[32];
+    if (json_is_integer(value))
+        snprintf(given, sizeof given, "%lld", (long long)json_integer_value(value));
+    else
+        snprintf(given, sizeof given, "%.17g", json_number_value(value));
+    return problem_set(problem, TG_EOUT_OF_RANGE, spec->name, "must be %.0f to %.0f, is %s", spec->min,
+                       spec->max, given);
+}
+
 /* A real with a whole value is taken as an integer: JavaScript and people write 1e3. */
 static int check_int(const struct option_spec *spec, const json_t *value, json_t **out,
                      struct problem *problem) {
@@ -103,10 +112,9 @@ static int check_int(const struct option_spec *spec, const json_t *value, json_t
         return wrong_type(spec, "a whole number", value, problem);
     double number = json_number_value(value);
     if (number != floor(number))
-        return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a whole number, is %.15g", number);
-    if (number < spec->min || number > spec->max || fabs(number) > exact_max)
-        return problem_set(problem, TG_EOUT_OF_RANGE, spec->name, "must be %.16g to %.16g, is %.16g",
-                           spec->min, spec->max, number);
+        return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a whole number, is %.17g", number);
+    if (number < spec->min || number > spec->max || fabs(number) > OPTION_INT_MAX)
+        return int_out_of_range(spec, value, problem);
     *out = json_integer(json_is_integer(value) ? json_integer_value(value) : (json_int_t)number);
     return *out ? TG_OK : TG_ENO_MEMORY;
 }

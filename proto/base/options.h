@@ -22,8 +22,12 @@
 #include "proto/base/buf.h"
 #include "proto/base/error.h"
 
+/* The largest whole number of an option: 2^53 - 1. Below it every reader of JSON, a browser's too, has the
+ * same number as its writer. */
+#define OPTION_INT_MAX 9007199254740991.0
+
 enum option_type {
-    OPTION_INT,    /* whole number, min..max (at most 2^53) */
+    OPTION_INT,    /* whole number, min..max (at most OPTION_INT_MAX either way) */
     OPTION_NUMBER, /* finite number, min..max */
     OPTION_BOOL,
     OPTION_STRING, /* UTF-8 without control characters, min..max bytes */

@@ -1,5 +1,6 @@
 #include "proto/kinds/kind.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct kind *const kinds[] = {&kind_selfplay, &kind_teacher, &kind_match, NULL};
@@ -15,9 +16,19 @@ const struct kind *kind_find(const char *name) {
     return NULL;
 }
 
-static int unknown_kind(const char *name, struct problem *problem) {
+/* "selfplay, teacher, match" */
+static const char *list_names(char *out, size_t size) {
+    size_t used = 0;
+    out[0] = 0;
+    for (int i = 0; kinds[i] && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", kinds[i]->name);
+    return out;
+}
+
+int kind_unknown(const char *name, struct problem *problem) {
     enum { MOST = 64 };
     const char *names[MOST + 1];
+    char list[512];
     int count = 0;
     for (; count < MOST && kinds[count]; count++)
         names[count] = kinds[count]->name;
@@ -26,8 +37,8 @@ static int unknown_kind(const char *name, struct problem *problem) {
     if (nearest)
         return problem_set(problem, TG_EUNKNOWN_KIND, "kind", "there is no kind \"%.60s\"; did you mean %s?",
                            name, nearest);
-    return problem_set(problem, TG_EUNKNOWN_KIND, "kind", "there is no kind \"%.60s\"; see GET /api/v1/kinds",
-                       name);
+    return problem_set(problem, TG_EUNKNOWN_KIND, "kind", "there is no kind \"%.60s\"; there are %s", name,
+                       list_names(list, sizeof list));
 }
 
 int kind_check(const char *name, const json_t *config, const struct kind **kind, json_t **checked,
@@ -37,7 +48,7 @@ int kind_check(const char *name, const json_t *config, const struct kind **kind,
     if (kind)
         *kind = found;
     if (!found)
-        return unknown_kind(name, problem);
+        return kind_unknown(name, problem);
     int error = options_check(found->options, config, checked, problem);
     if (!error && found->check)
         error = found->check(*checked, problem);

@@ -69,6 +69,8 @@ enum { KIND_PATIENCE_S = 120 };
 
 const struct kind *const *kind_table(void);     /* NULL-terminated, in the order of presentation */
 const struct kind *kind_find(const char *name); /* NULL when unknown */
+/* Fills *problem for a name that is no kind's: with the nearest that is, or all. TG_EUNKNOWN_KIND. */
+int kind_unknown(const char *name, struct problem *problem);
 /* Checks a job's config: unknown kind or option, types, ranges, then kind->check. Fields start with
  * "config.". */
 int kind_check(const char *name, const json_t *config, const struct kind **kind, json_t **checked,

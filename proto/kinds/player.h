@@ -43,7 +43,7 @@ extern const struct option_spec player_options[];
 /* What every random choice of a job follows from. */
 #define GO_SEED_OPTION                                                                                       \
     {                                                                                                        \
-        .name = "seed", .type = OPTION_INT, .min = 0, .max = 9007199254740991.0, .initial = "0",             \
+        .name = "seed", .type = OPTION_INT, .min = 0, .max = OPTION_INT_MAX, .initial = "0",                 \
         .help = "every random choice follows from it and the game's number; 0: the server picks one"         \
     }
 extern const char *const go_rules_choices[]; /* chinese, tromp-taylor */

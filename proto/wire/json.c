@@ -103,23 +103,6 @@ json_t *json_read_file(const char *path, size_t limit, struct problem *problem) 
     return value;
 }
 
-static int append_piece(const char *text, size_t size, void *out) {
-    return buf_append(out, text, size);
-}
-
-int json_append(struct buf *out, const json_t *value) {
-    size_t before = out->size;
-    /* 15 digits: what people wrote comes back as they wrote it (0.1), at the cost of the last bit of a
-     * double. */
-    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
-    if (json_dump_callback(value, append_piece, out, flags) == 0)
-        return TG_OK;
-    out->size = before;
-    if (out->data)
-        out->data[before] = 0;
-    return out->limit ? TG_ETOO_LARGE : TG_ENO_MEMORY;
-}
-
 static int missing(const char *name, struct problem *problem) {
     return problem_set(problem, TG_EMISSING_FIELD, name, "is required");
 }

@@ -15,6 +15,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/hash.h"
 #include "proto/model/safetensors.h"
+#include "proto/wire/json.h"
 #include "server/api/handlers.h"
 
 enum { IN_FLIGHT_MAX = 4 };
@@ -216,7 +217,7 @@ static int look_into(struct upload *upload, struct problem *problem) {
         problem->error = error = TG_ECORRUPT;
     }
     if (file) {
-        upload->metadata = json_dumps(safetensors_metadata(file), JSON_COMPACT);
+        upload->metadata = json_text(safetensors_metadata(file));
         error = upload->metadata ? TG_OK : TG_ENO_MEMORY;
         safetensors_close(file);
     }

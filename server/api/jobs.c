@@ -4,6 +4,7 @@
 #include <string.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/wire/json.h"
 #include "server/api/idmap.h"
 #include "server/api/live.h"
 
@@ -124,7 +125,7 @@ int jobs_open(struct jobs *jobs, const struct job_row *row, struct job **out) {
     job->open = true;
     job->kind = kind_find(row->kind);
     strncpy(job->kind_name, row->kind, sizeof job->kind_name - 1);
-    job->name = json_dumps(name, JSON_ENCODE_ANY);
+    job->name = json_text(name);
     job->config = strdup(row->config);
     job->inputs = strdup(row->inputs);
     json_decref(name);

@@ -203,7 +203,8 @@ static void pick_seed(struct submitted *job) {
             return;
         }
         memcpy(&number, bytes, sizeof number);
-        json_object_set_new(job->config, "seed", json_integer((json_int_t)(number >> 11) + 1));
+        json_object_set_new(job->config, "seed",
+                            json_integer((json_int_t)(number % (uint64_t)OPTION_INT_MAX) + 1));
     }
 }
 
@@ -356,9 +357,9 @@ static int insert_job(struct store_tx *tx, struct submit_call *call, int place, 
         after[i] = id_of(call, job->after[i]);
     }
     replace_locals(call, job, place);
-    char *document = json_dumps(job->document, JSON_COMPACT);
-    job->stored_config = json_dumps(job->config, JSON_COMPACT);
-    job->stored_inputs = json_dumps(job->inputs, JSON_COMPACT);
+    char *document = json_text(job->document);
+    job->stored_config = json_text(job->config);
+    job->stored_inputs = json_text(job->inputs);
     struct job_new new = {.kind = job->kind->name,
                           .name = job->name,
                           .priority = job->priority,
@@ -406,9 +407,7 @@ static int build_answer(struct store_tx *tx, struct submit_call *call) {
     }
     if (!error) {
         json_t *answer = call->set ? json_pack("{s:O}", "jobs", list) : json_incref(json_array_get(list, 0));
-        char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(16));
-        error = text ? buf_append_text(&call->answer, text) : TG_ENO_MEMORY;
-        free(text);
+        error = answer ? json_append(&call->answer, answer) : TG_ENO_MEMORY;
         json_decref(answer);
     }
     json_decref(list);

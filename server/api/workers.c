@@ -104,8 +104,8 @@ static int check_registration(struct register_call *call, const json_t *body, st
         return error;
     }
     call->worker.runners = (int)runners;
-    call->worker.machine = call->machine = json_dumps(machine, JSON_COMPACT);
-    call->worker.capabilities = call->capabilities = json_dumps(capabilities, JSON_COMPACT);
+    call->worker.machine = call->machine = json_text(machine);
+    call->worker.capabilities = call->capabilities = json_text(capabilities);
     if (call->machine && strlen(call->machine) > 8192) {
         return problem_set(problem, TG_ETOO_LARGE, "machine", "may have 8192 bytes");
     }

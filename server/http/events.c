@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/wire/json.h"
 
 enum {
     RING = 1000,
@@ -325,7 +326,7 @@ static void forget(struct events *events) {
 }
 
 static struct event *format_event(uint64_t id, const char *name, const json_t *data) {
-    char *text = json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(16)); /* as replies print them */
+    char *text = json_text(data);
     char head[128];
     int head_size = snprintf(head, sizeof head, "id: %" PRIu64 "\nevent: %s\ndata: ", id, name);
     size_t text_size = text ? strlen(text) : 0, size = (size_t)head_size + text_size + 2;

@@ -6,6 +6,7 @@
  * us. So this definition sees every answer that MHD makes by itself, while ours go past it by
  * own_errors_queue. Where MHD should be linked in such a way that this does not work (statically,
  * -Bsymbolic), clients get MHD's page as before; the tests would say so. */
+#include "proto/wire/json.h"
 #include "server/http/internal.h"
 
 #include <dlfcn.h>
@@ -94,7 +95,7 @@ static ssize_t send_tls(struct http_conn *conn, const void *data, size_t size) {
 
 void own_errors_say(struct http_conn *conn, const struct problem *problem) {
     json_t *document = problem_to_json(problem);
-    char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    char *body = json_text(document);
     struct buf text = BUF_INIT;
     unsigned status = (unsigned)tg_error_status(problem->error);
     if (body && buf_printf(&text,
@@ -116,7 +117,7 @@ struct MHD_Response *own_errors_response(unsigned status) {
     explain(status, &problem);
     json_t *document = problem_to_json(&problem);
     json_object_set_new(document, "status", json_integer(status));
-    char *text = json_dumps(document, JSON_COMPACT);
+    char *text = json_text(document);
     json_decref(document);
     if (!text) {
         return NULL;

@@ -1,4 +1,5 @@
 /* reply.c - from an answer to MHD's response: headers, problems, canned ones, sources, ranges. */
+#include "proto/wire/json.h"
 #include "server/http/internal.h"
 
 #include <inttypes.h>
@@ -11,8 +12,6 @@
 #include "proto/wire/problem.h"
 
 enum { SOURCE_BLOCK = 64 << 10 };
-/* 16 digits: 0.1 is 0.1 and not 0.10000000000000001. */
-#define JSON_STYLE (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16))
 
 static void common_headers(struct MHD_Response *response, const char *type) {
     if (type) {
@@ -125,7 +124,7 @@ void http_reply_static(struct http_request *request, int status, const char *typ
 }
 
 void http_reply_json(struct http_request *request, int status, json_t *value) {
-    char *text = value ? json_dumps(value, JSON_STYLE) : NULL;
+    char *text = json_text(value);
     json_decref(value);
     if (!text) {
         reply_out_of_memory(request);
@@ -150,7 +149,7 @@ void http_reply_problem(struct http_request *request, const struct problem *prob
                   http_path(request), tg_error_code(problem->error), problem->detail);
     error_headers(request, problem->error, status);
     json_t *document = problem_to_json(problem);
-    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    char *text = json_text(document);
     json_decref(document);
     if (!text) {
         reply_out_of_memory(request);
@@ -179,7 +178,7 @@ struct http_canned {
 
 struct http_canned *http_canned_json(const json_t *value) {
     struct http_canned *canned = calloc(1, sizeof *canned);
-    char *text = canned ? json_dumps(value, JSON_STYLE) : NULL;
+    char *text = canned ? json_text(value) : NULL;
     if (text) {
         canned->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
         if (!canned->response) {

@@ -116,9 +116,9 @@ int sched_job_reason(const struct sched *sched, int64_t id, struct buf *out) {
     if (job == NULL)
         return TG_ENOT_FOUND;
     if (job->paused)
-        return job->leased == 0
-                   ? buf_append_text(out, "paused")
-                   : buf_printf(out, "paused; %lld tasks are still running", (long long)job->leased);
+        return job->leased == 0 ? buf_append_text(out, "resume it to go on")
+                                : buf_printf(out, "%lld %s may still end; resume it to go on",
+                                             (long long)job->leased, job->leased == 1 ? "task" : "tasks");
     if (job->unmet_count == 1)
         return buf_printf(out, "waits for job %lld", (long long)job->unmet[0]);
     if (job->unmet_count > 1)

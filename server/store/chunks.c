@@ -8,6 +8,7 @@
  * provable. A job's retained_from is a watermark: chunks below it have no bytes. SQLite reuses the freed
  * pages; the file does not shrink.
  */
+#include "proto/wire/json.h"
 #include "server/store/db.h"
 
 #include <math.h>
@@ -104,7 +105,7 @@ static int check_fence(const struct task_holder *holder, const struct task_state
 
 static int insert_chunk(struct store_tx *tx, int64_t job, const struct task_holder *holder, int64_t seq,
                         const struct chunk_ready *chunk, int64_t now_ms) {
-    char *counters = json_dumps(json_object_get(chunk->header, "counters"), JSON_COMPACT);
+    char *counters = json_text(json_object_get(chunk->header, "counters"));
     int error =
         db_run(tx,
                "INSERT INTO chunks (job, task, attempt, seq, units, size, created_ms, digest, counters, data)"

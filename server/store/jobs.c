@@ -1,4 +1,5 @@
 /* jobs.c - jobs: insert, read, list, change of state. The picture is in store_tx.h. */
+#include "proto/wire/json.h"
 #include "server/store/db.h"
 
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static char *after_text(const struct job_new *job) {
     json_t *array = json_array();
     for (size_t i = 0; array != NULL && i < job->after_count; i++)
         json_array_append_new(array, json_integer(job->after[i]));
-    char *text = array == NULL ? NULL : json_dumps(array, JSON_COMPACT);
+    char *text = json_text(array);
     json_decref(array);
     return text;
 }
@@ -323,7 +324,7 @@ int job_set_retention(struct store_tx *tx, int64_t id, const struct retention *r
 
 char *problem_text(const struct problem *reason) {
     json_t *document = problem_to_json(reason);
-    char *text = document == NULL ? NULL : json_dumps(document, JSON_COMPACT);
+    char *text = json_text(document);
     json_decref(document);
     return text;
 }

@@ -443,6 +443,9 @@ def starting(t):
         fails_to_start(t, "--tls-cert", "/x.pem", "--tls-key", "/y.pem", "--data", t.folder("other"), words=("/x.pem",))
     with t.subtest("no database to check"):
         fails_to_start(t, "--check", "--data", t.folder("empty"), words=("tengen.db",))
+    with t.subtest("two things at once"):
+        fails_to_start(t, "--check", "--backup", "x.db", "--data", t.folder("empty"), words=("--check", "--backup"),
+                       code=2)
     with t.subtest("an admin's token from the start"):
         file = t.folder("token") / "admin"
         made = t.server(bind="0.0.0.0", create_admin_token=file)

@@ -88,6 +88,7 @@ def usage_errors_exit_with_2(t):
         ("a token file that is not there", ["jobs", "--token-file", "/nowhere"], "token_file"),
         ("a job file that is not there", ["submit", "/nowhere"], "/nowhere"),
         ("an unknown kind", ["kinds", "selfpaly"], "did you mean selfplay"),
+        ("a kind like no other", ["kinds", "nope"], "there are selfplay, "),
         ("an unknown action", ["token", "make"], "usage: tengen token create"),
     ]:
         with t.subtest(what):
@@ -197,6 +198,18 @@ def job_shows_everything_a_person_asks(t):
         t.contains(out, words, "the page of a job")
     out, _ = tengen(t, server, "job", "12", "--json")
     t.equal(json.loads(out)["score"]["elo"], 200.4, "JSON")
+
+
+def a_score_without_a_finite_elo_shows_its_bound(t):
+    for wins, losses, elo, low, high, words in [
+        (30, 0, None, 310.4, None, "+30 =0 -0, Elo at least +310 (95 %)\n"),
+        (0, 30, None, None, -310.4, "+0 =0 -30, Elo at most -310 (95 %)\n"),
+        (29, 1, 585.0, 200.0, None, "+29 =0 -1, Elo +585 (95 %: at least +200)\n"),
+    ]:
+        score = {"wins": wins, "draws": 0, "losses": losses, "games": 30, "elo": elo, "elo_low": low, "elo_high": high,
+                 "points": 1, "sprt": None}  # fmt: skip
+        out, _ = tengen(t, Script(t, always(200, job(score=score))), "job", "12")
+        t.contains(out, words, "the score")
 
 
 def retain_sets_what_is_kept(t):
@@ -385,7 +398,8 @@ if __name__ == "__main__":
         tokens_come_from_flag_file_or_environment,
         lists_are_read_page_by_page,
         hostile_names_do_not_reach_the_terminal,
-        job_shows_everything_a_person_asks, retain_sets_what_is_kept,
+        job_shows_everything_a_person_asks,
+        a_score_without_a_finite_elo_shows_its_bound, retain_sets_what_is_kept,
         watch_exits_with_the_fate,
         watch_as_json_prints_each_change,
         watch_waits_for_a_server_that_restarts,

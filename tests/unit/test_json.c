@@ -1,6 +1,7 @@
 /* Strict JSON: what strangers send is refused with the right code, and the rest comes through. */
 #include "tests/unit/unit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,58 @@ static void test_append(void **state) {
     buf_free(&out);
 }
 
+static void test_reals_read_back(void **state) {
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{0.1, "0.1"},
+                 {1.0 / 3, "0.3333333333333333"},
+                 {0.1 + 0.2, "0.30000000000000004"},
+                 {5.0, "5.0"},
+                 {-0.0, "-0.0"},
+                 {1e300, "1e+300"},
+                 {5e-324, "4.94065645841247e-324"},
+                 {9007199254740993.0, "9007199254740992.0"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[JSON_REAL_TEXT];
+        assert_string_equal(json_real_text(cases[i].value, text), cases[i].text);
+        assert_true(strtod(text, NULL) == cases[i].value);
+    }
+    union {
+        uint64_t bits;
+        double value;
+    } any = {.bits = 1};
+    for (int i = 0; i < 100000; i++) {
+        char text[JSON_REAL_TEXT];
+        any.bits = any.bits * 6364136223846793005u + 1442695040888963407u;
+        if (isfinite(any.value))
+            assert_true(strtod(json_real_text(any.value, text), NULL) == any.value);
+    }
+}
+
+/* What it writes, jansson reads as the value that was written; both ways of writing say the same. */
+static void test_text_reads_back(void **state) {
+    json_t *value =
+        json_pack("{s:[], s:{}, s:[i, n, b, b, f], s:{s:s}}", "none", "empty", "list", -7, 1, 0, 2.5, "in",
+                  "quote\"\\/\b\f\n\r\t\x01\x7f", "tab\t\"back\\slash\x1f \xE2\x98\x83 /");
+    struct buf pretty = BUF_INIT;
+    char *text = json_text(value);
+    assert_int_equal(json_append_pretty(&pretty, value), 0);
+    json_t *compact = json_loads(text, 0, NULL), *spread = json_loads((char *)pretty.data, 0, NULL);
+    assert_true(json_equal(compact, value));
+    assert_true(json_equal(spread, value));
+    assert_non_null(strstr(text, "{\"none\":[],\"empty\":{},\"list\":[-7,null,true,false,2.5],\"in\":{"));
+    assert_non_null(strstr(text, "\"quote\\\"\\\\/\\b\\f\\n\\r\\t\\u0001"));
+    assert_non_null(
+        strstr((char *)pretty.data, "{\n  \"none\": [],\n  \"empty\": {},\n  \"list\": [\n    -7,"));
+    json_decref(compact);
+    json_decref(spread);
+    json_decref(value);
+    buf_free(&pretty);
+    free(text);
+    assert_null(json_text(NULL));
+}
+
 static void test_file(void **state) {
     char path[] = "/tmp/tengen-json-XXXXXX";
     int fd = mkstemp(path);
@@ -195,6 +248,8 @@ int main(void) {
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_only),
         cmocka_unit_test(test_append),
+        cmocka_unit_test(test_reals_read_back),
+        cmocka_unit_test(test_text_reads_back),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_problem_round_trip),
         cmocka_unit_test(test_problem_from_something_else),

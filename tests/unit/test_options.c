@@ -206,12 +206,40 @@ static void test_help(void **state) {
     buf_free(&text);
 }
 
+/* Between two neighbouring doubles there are whole numbers; none is bent into range, or in what is said of
+ * it.
+ */
+static void whole_numbers_beyond_two_to_the_53(void **state) {
+    static const struct option_spec seeds[] = {
+        {.name = "seed", .type = OPTION_INT, .min = 0, .max = OPTION_INT_MAX, .initial = "0"},
+        {.name = NULL}};
+    struct problem problem = {0};
+    json_t *checked = NULL, *given = json_pack("{s:I}", "seed", (json_int_t)9007199254740991);
+    assert_int_equal(options_check(seeds, given, &checked, &problem), TG_OK);
+    assert_int_equal(option_int(checked, "seed"), 9007199254740991);
+    json_decref(checked);
+    json_object_set_new(given, "seed", json_integer(9007199254740993));
+    assert_int_equal(options_check(seeds, given, &checked, &problem), TG_EOUT_OF_RANGE);
+    assert_string_equal(problem.detail, "must be 0 to 9007199254740991, is 9007199254740993");
+    json_object_set_new(given, "seed", json_real(1e16));
+    assert_int_equal(options_check(seeds, given, &checked, &problem), TG_EOUT_OF_RANGE);
+    char *argv[] = {(char[]){"x"}, (char[]){"--seed"}, (char[]){"10000000000000001"}};
+    assert_int_equal(options_parse_argv(seeds, 3, argv, &checked, NULL, &problem), TG_EOUT_OF_RANGE);
+    assert_string_equal(problem.detail, "must be 0 to 9007199254740991, is 10000000000000001");
+    json_decref(given);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_given_values),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_nearest_name),
-        cmocka_unit_test(test_argv),     cmocka_unit_test(test_argv_refusals),
-        cmocka_unit_test(test_describe), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_given_values),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_nearest_name),
+        cmocka_unit_test(test_argv),
+        cmocka_unit_test(test_argv_refusals),
+        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(whole_numbers_beyond_two_to_the_53),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

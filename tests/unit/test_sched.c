@@ -303,10 +303,10 @@ static void a_paused_job_lets_its_tasks_end(void **state) {
     lease(sched, 1, 0);
     sched_job_pause(sched, 1, true);
     assert_int_equal(lease(sched, 1, 0), 0);
-    expect_reason(sched, 1, "paused; 1 tasks are still running");
+    expect_reason(sched, 1, "1 task may still end; resume it to go on");
     assert_int_equal(sched_beat(sched, 1000, 1, 1, 100), SCHED_HELD);
     sched_task_done(sched, 1000);
-    expect_reason(sched, 1, "paused");
+    expect_reason(sched, 1, "resume it to go on");
     sched_job_pause(sched, 1, false);
     assert_int_equal(lease(sched, 1, 0), 1001);
     sched_destroy(sched);

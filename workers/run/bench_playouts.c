@@ -3,34 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
-#include "proto/base/options.h"
 #include "workers/go/board.h"
 #include "workers/go/playout.h"
+#include "workers/run/bench_options.h"
 #include "workers/run/go_commands.h"
 
 enum { BATCH = 256 };
 
 static const struct option_spec bench_options[] = {
-    {.name = "board",
-     .type = OPTION_INT,
-     .min = 2,
-     .max = 19,
-     .initial = "9",
-     .unit = "points",
-     .help = "board size"},
-    {.name = "seconds",
-     .type = OPTION_NUMBER,
-     .min = 0.01,
-     .max = 600,
-     .initial = "2",
-     .unit = "s",
-     .help = "how long to measure"},
-    {.name = "seed",
-     .type = OPTION_INT,
-     .min = 0,
-     .max = 9e15,
-     .initial = "1",
-     .help = "of the random numbers"},
+    BENCH_BOARD,
+    BENCH_SECONDS,
+    BENCH_SEED,
     {.name = "komi",
      .type = OPTION_NUMBER,
      .min = -361,
@@ -45,11 +28,7 @@ static const struct option_spec bench_options[] = {
      .initial = "0",
      .unit = "stones",
      .help = "end a playout at this lead; 0: never"},
-    {.name = "json",
-     .type = OPTION_BOOL,
-     .initial = "false",
-     .flag_only = true,
-     .help = "print one JSON object"},
+    BENCH_JSON,
     {.name = NULL},
 };
 

@@ -2,26 +2,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "proto/base/clock.h"
+#include "workers/run/bench_options.h"
 #include "workers/run/run.h"
 #include "workers/search/uct.h"
 
 static const char *const rollout_choices[] = {"pattern", "random", NULL};
 
 static const struct option_spec bench_options[] = {
-    {.name = "board",
-     .type = OPTION_INT,
-     .min = 2,
-     .max = 19,
-     .initial = "9",
-     .unit = "points",
-     .help = "board size"},
-    {.name = "seconds",
-     .type = OPTION_NUMBER,
-     .min = 0.01,
-     .max = 600,
-     .initial = "2",
-     .unit = "s",
-     .help = "how long to search"},
+    BENCH_BOARD,
+    BENCH_SECONDS,
+    BENCH_SEED,
     {.name = "rollout",
      .type = OPTION_CHOICE,
      .choices = rollout_choices,
@@ -34,11 +24,7 @@ static const struct option_spec bench_options[] = {
      .initial = "256",
      .unit = "MiB",
      .help = "of the tree"},
-    {.name = "json",
-     .type = OPTION_BOOL,
-     .initial = "false",
-     .flag_only = true,
-     .help = "print one JSON object"},
+    BENCH_JSON,
     {.name = NULL},
 };
 
@@ -53,6 +39,7 @@ static int measure(const json_t *options, struct outcome *outcome) {
         .size = (int)option_int(options, "board"), .komi2 = 15, .ko = KO_POSITIONAL};
     const bool random = option_string(options, "rollout")[0] == 'r';
     search.playouts = 0;
+    search.seed = (uint64_t)option_int(options, "seed");
     search.memory_bytes = (size_t)option_int(options, "memory") << 20;
     search.rollout = rollout_policy_default(random ? ROLLOUT_RANDOM : ROLLOUT_PATTERN);
     struct game *game = game_create(&rules);

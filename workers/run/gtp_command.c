@@ -40,7 +40,7 @@ static const struct option_spec gtp_options[] = {
     {.name = "random_seed",
      .type = OPTION_INT,
      .min = 0,
-     .max = 9e15,
+     .max = OPTION_INT_MAX,
      .initial = "0",
      .help = "0: by the clock"},
     GO_RULES_OPTIONS,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "proto/kinds/kind.h"
+#include "proto/wire/json.h"
 #include "workers/run/run.h"
 
 static const struct option_spec kinds_options[] = {
@@ -15,8 +16,7 @@ static int print_json(const struct kind *only) {
         if (!only || only == *kind)
             json_array_append_new(list, kind_describe(*kind));
     json_t *object = json_pack("{s:o}", "kinds", list);
-    int error = json_dumpf(object, stdout, JSON_INDENT(2));
-    putchar('\n');
+    int error = json_print(stdout, object, true);
     json_decref(object);
     return error ? RUN_FAILED : RUN_OK;
 }
@@ -41,8 +41,13 @@ int command_kinds(int argc, char **argv) {
         return code;
     const char *name = json_string_value(json_array_get(words, 0));
     const struct kind *only = name ? kind_find(name) : NULL;
-    if (json_array_size(words) > 1 || (name && !only)) {
-        fprintf(stderr, "tengen-run kinds: there is no kind \"%s\"\n", name);
+    struct problem problem = {0};
+    if (json_array_size(words) > 1)
+        problem_set(&problem, TG_EINVALID, NULL, "one kind at a time (usage: kinds [NAME] [--json])");
+    else if (name && !only)
+        kind_unknown(name, &problem);
+    if (problem.error) {
+        run_complain("kinds", &problem);
         code = RUN_USAGE;
     } else {
         code = option_bool(options, "json") ? print_json(only) : print_text(only);

@@ -2,10 +2,16 @@
 #include <string.h>
 #include "workers/run/run.h"
 
+/* A command's words come with its name first; those of a task file with the program's own. */
+static const char *command_name(const char *word) {
+    return strrchr(word, '/') || strcmp(word, "tengen-run") == 0 ? "" : word;
+}
+
 void run_complain(const char *command, const struct problem *problem) {
     const char *detail = problem->detail[0] ? problem->detail : tg_error_title(problem->error);
-    fprintf(stderr, "tengen-run %s: %s%s%s\n", command, problem->field, problem->field[0] ? ": " : "",
-            detail);
+    const char *name = command_name(command);
+    fprintf(stderr, "tengen-run%s%s: %s%s%s\n", name[0] ? " " : "", name, problem->field,
+            problem->field[0] ? ": " : "", detail);
 }
 
 static int print_help(const char *usage, const struct option_spec *table) {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/options.h"
+#include "proto/wire/json.h"
 #include "workers/go/diagram.h"
 #include "workers/go/score.h"
 #include "workers/go/sgf.h"
@@ -228,8 +229,7 @@ static int print_report(struct check *check) {
                         check->first_error ? json_incref(check->first_error) : json_null());
     json_object_set_new(report, "first_mismatch",
                         check->first_mismatch ? json_incref(check->first_mismatch) : json_null());
-    int written = json_dumpf(report, stdout, 0);
-    putchar('\n');
+    int written = json_print(stdout, report, false);
     json_decref(report);
     return written == 0 && check->all.legal == check->all.games && check->all.unreadable == 0 ? 0 : 1;
 }

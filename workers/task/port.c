@@ -165,7 +165,7 @@ static int send_as_text(struct port *port, const json_t *header) {
     json_t *shown = json_deep_copy(header);
     json_object_del(shown, "live");
     json_object_del(json_object_get(shown, "game"), "sgf");
-    char *line = shown ? json_dumps(shown, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    char *line = json_text(shown);
     int error = line ? send_line(port, line) : TG_ENO_MEMORY;
     if (!error)
         error = send_line(port, "\n");
