@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "proto/base/clock.h"
 #include "proto/base/options.h"
 #include "proto/base/rng.h"
@@ -110,19 +111,57 @@ static struct rate measure(double seconds, void (*call)(void *context), void *co
     return rate;
 }
 
+/* Bytes of memory that this process has in use; 0 where /proc does not say. */
+static size_t resident_bytes(void) {
+    size_t total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%zu %zu", &total, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t trained_values(const struct graph *graph) {
+    size_t count = 0;
+    for (int i = 0; i < graph_param_count(graph); i++) {
+        struct param_view param = graph_param_view(graph, i);
+        count += param.trained ? shape_elements(param.shape) : 0;
+    }
+    return count;
+}
+
+/* Prints what was measured and `memory`, further members of the figures, which it takes over. */
 static int report(const json_t *options, const char *bench, const char *unit, double per_call,
-                  struct rate rate, size_t bytes) {
-    json_t *figures = json_pack("{s:s, s:s, s:f, s:f, s:I, s:I}", "bench", bench, "isa", kernels_get()->name,
-                                unit, rate.best * per_call, "mean", rate.mean * per_call, "calls",
-                                (json_int_t)rate.calls, "bytes", (json_int_t)bytes);
+                  struct rate rate, const struct graph *graph, json_t *memory) {
+    json_t *figures =
+        json_pack("{s:s, s:s, s:f, s:f, s:I, s:I, s:I}", "bench", bench, "isa", kernels_get()->name, unit,
+                  rate.best * per_call, "mean", rate.mean * per_call, "calls", (json_int_t)rate.calls,
+                  "parameters", (json_int_t)trained_values(graph), "resident", (json_int_t)resident_bytes());
+    json_object_update(figures, memory);
     if (figures && option_bool(options, "json"))
         json_dumpf(figures, stdout, JSON_REAL_PRECISION(6));
     else
-        printf("%s: %.1f %s (mean %.1f), %zu bytes, %s", bench, rate.best * per_call, unit,
-               rate.mean * per_call, bytes, kernels_get()->name);
+        printf("%s: %.1f %s (mean %.1f), %.1f MB resident, %s", bench, rate.best * per_call, unit,
+               rate.mean * per_call, (double)resident_bytes() / 1e6, kernels_get()->name);
     printf("\n");
+    json_decref(memory);
     json_decref(figures);
     return 0;
+}
+
+/* Of a training step, in bytes: the arena, what of it backward reads, and the values with their gradients and
+ * the optimizer's state. */
+static json_t *training_memory(const struct graph *graph, const struct run *run,
+                               struct optimizer *optimizer) {
+    size_t arrays = 2;
+    while (optimizer_state(optimizer, (int)arrays - 2, NULL))
+        arrays++;
+    struct run_memory memory = run_memory(run);
+    return json_pack("{s:I, s:I, s:I}", "arena", (json_int_t)memory.arena, "needed",
+                     (json_int_t)memory.needed, "values",
+                     (json_int_t)(arrays * graph_value_count(graph) * sizeof(float)));
 }
 
 /* ---- networks ---- */
@@ -149,48 +188,67 @@ static struct graph *tower(const json_t *options, bool training) {
     return network(text, training);
 }
 
-/* Zeros and ones, as planes are. */
-static void fill_planes(float *planes, size_t count) {
+/* A batch for the network's first input, zeros and ones as planes are; the caller frees. */
+static float *planes_create(const struct graph *graph, int batch) {
+    size_t count = (size_t)batch * shape_elements(graph_input_shape(graph, 0));
+    float *planes = malloc(count * sizeof *planes);
     struct rng rng;
     rng_seed(&rng, 1);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; planes && i < count; i++)
         planes[i] = (float)rng_below(&rng, 2);
+    return planes;
+}
+
+static void planes_copy(const struct graph *graph, int batch, const float *planes, float *to) {
+    memcpy(to, planes, (size_t)batch * shape_elements(graph_input_shape(graph, 0)) * sizeof *to);
 }
 
 /* ---- infer ---- */
 
 struct infer_bench {
+    struct graph *graph;
+    struct model model;
     struct infer *infer;
+    float *planes;
     int batch;
 };
 
 static void infer_call(void *context) {
-    struct infer_bench *bench = context;
-    infer_forward(bench->infer, bench->batch);
+    struct infer_bench *b = context;
+    planes_copy(b->graph, b->batch, b->planes, infer_input(b->infer, 0));
+    infer_forward(b->infer, b->batch);
+}
+
+static int infer_prepare(struct infer_bench *b) {
+    struct problem problem = {.detail = "out of memory"};
+    b->planes = planes_create(b->graph, b->batch);
+    if (b->planes && !model_create(b->graph, &b->model)) {
+        model_init(&b->model, 1);
+        if (!infer_create(b->graph, &b->model, b->batch, &b->infer, &problem))
+            return RUN_OK;
+    }
+    fprintf(stderr, "tengen-run bench: %s\n", problem.detail);
+    return RUN_FAILED;
 }
 
 int bench_infer(int argc, char **argv) {
     json_t *options = NULL;
-    struct problem problem = {0};
     struct infer_bench bench = {0};
-    struct model model = {0};
     int code = run_options("bench infer [options]", infer_options, argc, argv, &options, NULL);
-    struct graph *graph = options ? tower(options, false) : NULL;
-    code = options && !graph ? RUN_FAILED : code;
-    if (graph && !model_create(graph, &model)) {
-        model_init(&model, 1);
+    if (options) {
         bench.batch = (int)option_int(options, "batch");
-        code = infer_create(graph, &model, bench.batch, &bench.infer, &problem) ? RUN_FAILED : RUN_OK;
+        bench.graph = tower(options, false);
+        code = bench.graph ? infer_prepare(&bench) : RUN_FAILED;
         if (code == RUN_OK) {
-            fill_planes(infer_input(bench.infer, 0),
-                        (size_t)bench.batch * shape_elements(graph_input_shape(graph, 0)));
             struct rate rate = measure(option_number(options, "seconds"), infer_call, &bench);
-            code = report(options, "infer", "evals_per_s", bench.batch, rate, infer_bytes(bench.infer));
+            code = report(options, "infer", "evals_per_s", bench.batch, rate, bench.graph,
+                          json_pack("{s:I}", "bytes", (json_int_t)infer_bytes(bench.infer)));
         }
     }
     infer_destroy(bench.infer);
-    model_destroy(&model);
-    graph_destroy(graph);
+    model_destroy(&bench.model);
+    graph_destroy(bench.graph);
+    free(bench.planes);
     json_decref(options);
     return code;
 }
@@ -203,7 +261,7 @@ struct train_bench {
     struct run *run;
     struct infer *frozen; /* dqn-step: the target network */
     struct optimizer *optimizer;
-    float *gradients, *zeros;
+    float *planes, *gradients, *zeros;
     int *classes;
     int batch, outputs;
 };
@@ -211,6 +269,7 @@ struct train_bench {
 static void train_call(void *context) {
     struct train_bench *b = context;
     memset(b->gradients, 0, graph_value_count(b->graph) * sizeof(float));
+    planes_copy(b->graph, b->batch, b->planes, run_input(b->run, 0));
     run_forward(b->run, &b->model, b->batch);
     loss_cross_entropy((size_t)b->batch, b->outputs, run_output(b->run, "policy"), b->classes, NULL, 0, 1,
                        run_output_gradient(b->run, "policy"));
@@ -226,6 +285,8 @@ static void dqn_call(void *context) {
     struct train_bench *b = context;
     float targets[4096], *gradient = run_output_gradient(b->run, "q");
     memset(b->gradients, 0, graph_value_count(b->graph) * sizeof(float));
+    planes_copy(b->graph, b->batch, b->planes, infer_input(b->frozen, 0));
+    planes_copy(b->graph, b->batch, b->planes, run_input(b->run, 0));
     infer_forward(b->frozen, b->batch);
     run_forward(b->run, &b->model, b->batch);
     const float *next = infer_output(b->frozen, "q"), *q = run_output(b->run, "q");
@@ -253,14 +314,14 @@ static int train_prepare(struct train_bench *b, const struct optimizer_options *
         error = run_create(b->graph, RUN_TRAINING, b->batch, 1, &b->run, &problem);
     if (!error)
         error = optimizer_create(b->graph, rule, &b->optimizer, &problem);
+    b->planes = planes_create(b->graph, b->batch);
     b->gradients = calloc(graph_value_count(b->graph) + 1, sizeof(float));
     b->zeros = calloc((size_t)b->batch, sizeof(float));
     b->classes = calloc((size_t)b->batch, sizeof(int));
-    if (error || !b->gradients || !b->zeros || !b->classes) {
+    if (error || !b->planes || !b->gradients || !b->zeros || !b->classes) {
         fprintf(stderr, "tengen-run bench: %s\n", error ? problem.detail : "out of memory");
         return 1;
     }
-    fill_planes(run_input(b->run, 0), (size_t)b->batch * shape_elements(graph_input_shape(b->graph, 0)));
     return 0;
 }
 
@@ -270,6 +331,7 @@ static void train_release(struct train_bench *b) {
     run_destroy(b->run);
     model_destroy(&b->model);
     graph_destroy(b->graph);
+    free(b->planes);
     free(b->gradients);
     free(b->zeros);
     free(b->classes);
@@ -286,7 +348,8 @@ int bench_train(int argc, char **argv) {
         code = !bench.graph || train_prepare(&bench, &sgd, "policy");
         if (code == 0) {
             struct rate rate = measure(option_number(options, "seconds"), train_call, &bench);
-            code = report(options, "train", "samples_per_s", bench.batch, rate, run_memory(bench.run).arena);
+            code = report(options, "train", "samples_per_s", bench.batch, rate, bench.graph,
+                          training_memory(bench.graph, bench.run, bench.optimizer));
         }
     }
     train_release(&bench);
@@ -313,10 +376,9 @@ int bench_dqn_step(int argc, char **argv) {
         code = !bench.graph || train_prepare(&bench, &rmsprop, "q") ||
                infer_create(bench.graph, &bench.model, bench.batch, &bench.frozen, &problem);
         if (code == 0) {
-            fill_planes(infer_input(bench.frozen, 0),
-                        (size_t)bench.batch * shape_elements(graph_input_shape(bench.graph, 0)));
             struct rate rate = measure(option_number(options, "seconds"), dqn_call, &bench);
-            code = report(options, "dqn-step", "updates_per_s", 1, rate, run_memory(bench.run).arena);
+            code = report(options, "dqn-step", "updates_per_s", 1, rate, bench.graph,
+                          training_memory(bench.graph, bench.run, bench.optimizer));
         }
     }
     train_release(&bench);
