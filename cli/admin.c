@@ -127,11 +127,12 @@ int run_whoami(const struct invocation *invocation) {
     if (client_json(invocation->client, "GET", "/whoami", NULL, &answer, &problem))
         return tell_problem(&problem, invocation->json);
     char name[256];
+    clean_text(member_text(answer, "name"), name, sizeof name);
     if (invocation->json)
         print_json(answer);
     else
-        printf("%s %s (server %s)\n", member_text(answer, "role"),
-               clean_text(member_text(answer, "name"), name, sizeof name), member_text(answer, "version"));
+        printf("%s%s%s (server %s)\n", member_text(answer, "role"), name[0] ? " " : "", name,
+               member_text(answer, "version"));
     json_decref(answer);
     return EXIT_OK;
 }

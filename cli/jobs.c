@@ -62,8 +62,9 @@ static void make_key(const json_t *options, char key[129]) {
 
 static void print_submitted(const json_t *job) {
     char name[256];
-    printf("job %lld  %s  %s  %s\n", (long long)member_int(job, "id"), member_text(job, "kind"),
-           clean_text(member_text(job, "name"), name, sizeof name), member_text(job, "state"));
+    clean_text(member_text(job, "name"), name, sizeof name);
+    printf("job %lld  %s%s%s  %s\n", (long long)member_int(job, "id"), member_text(job, "kind"),
+           name[0] ? "  " : "", name, member_text(job, "state"));
 }
 
 /* Prints what was made; watches the (last) job when asked. */
@@ -232,8 +233,9 @@ static void print_job(const json_t *job) {
     const json_t *units = json_object_get(job, "units"), *tasks = json_object_get(job, "tasks");
     const json_t *error = json_object_get(job, "error");
     char text[1024];
-    printf("job %lld  %s  \"%s\"\n", (long long)member_int(job, "id"), member_text(job, "kind"),
-           clean_text(member_text(job, "name"), text, sizeof text));
+    const char *name = clean_text(member_text(job, "name"), text, sizeof text);
+    printf(name[0] ? "job %lld  %s  \"%s\"\n" : "job %lld  %s\n", (long long)member_int(job, "id"),
+           member_text(job, "kind"), name);
     const char *reason = clean_text(member_text(job, "reason"), text, sizeof text);
     printf("  state     %s%s%s\n", member_text(job, "state"), reason[0] ? ": " : "", reason);
     if (json_is_object(error))

@@ -63,8 +63,8 @@ static int check_words(const struct command *command, const json_t *words, struc
     int count = (int)json_array_size(words);
     if (count >= command->min_words && count <= command->max_words)
         return TG_OK;
-    return problem_set(problem, TG_EINVALID, NULL, "usage: tengen %s %s (see tengen help %s)", command->name,
-                       command->words, command->name);
+    return problem_set(problem, TG_EINVALID, NULL, "usage: tengen %s%s%s (see tengen help %s)", command->name,
+                       command->words[0] ? " " : "", command->words, command->name);
 }
 
 static int run_with_options(const struct command *command, const json_t *options, const json_t *words) {
@@ -81,9 +81,9 @@ static int run_with_options(const struct command *command, const json_t *options
     return code;
 }
 
-static bool wants_help(int argc, char **argv) {
+static bool has_flag(int argc, char **argv, const char *flag) {
     for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (strcmp(argv[i], flag) == 0)
             return true;
     return false;
 }
@@ -98,8 +98,10 @@ static int help_for(const char *name) {
 static int run_command(const struct command *command, int argc, char **argv) {
     if (command->program)
         return run_program(command, argc, argv);
-    if (wants_help(argc, argv))
+    if (has_flag(argc, argv, "--help") || has_flag(argc, argv, "-h"))
         return help_for(command->name);
+    if (has_flag(argc, argv, "--json"))
+        tell_as_json();
     json_t *options = NULL, *words = NULL;
     struct problem problem = {0};
     int error = options_parse_argv(command->options, argc - 1, argv + 1, &options, &words, &problem);

@@ -42,11 +42,21 @@ static void tell_words(const struct problem *problem) {
         fprintf(stderr, "tengen: %s%s%s", field, field[0] ? ": " : "", title);
 }
 
+static bool as_json;
+
+void tell_as_json(void) {
+    as_json = true;
+}
+
+static void tell_document(const struct problem *problem) {
+    json_t *document = problem_to_json(problem);
+    json_print(stderr, document, false);
+    json_decref(document);
+}
+
 int tell_problem(const struct problem *problem, bool json) {
     if (json) {
-        json_t *document = problem_to_json(problem);
-        json_print(stderr, document, false);
-        json_decref(document);
+        tell_document(problem);
     } else {
         tell_words(problem);
         fprintf(stderr, " (%s)\n", tg_error_code(problem->error));
@@ -55,8 +65,12 @@ int tell_problem(const struct problem *problem, bool json) {
 }
 
 int tell_usage(const struct problem *problem) {
-    tell_words(problem);
-    fputc('\n', stderr);
+    if (as_json) {
+        tell_document(problem);
+    } else {
+        tell_words(problem);
+        fputc('\n', stderr);
+    }
     return EXIT_USAGE;
 }
 

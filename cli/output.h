@@ -12,8 +12,9 @@
 /* Tells a problem on stderr ("tengen: config.games: must be 1 to 10000000, is 0 (out_of_range)"), as JSON
  * when asked, and returns the exit code for it. */
 int tell_problem(const struct problem *problem, bool json);
-/* Tells that the command line or a local file is wrong; returns EXIT_USAGE. */
+/* Tells that the command line or a local file is wrong, as JSON after tell_as_json; returns EXIT_USAGE. */
 int tell_usage(const struct problem *problem);
+void tell_as_json(void); /* --json was given */
 
 void print_json(const json_t *value);      /* indented, to stdout */
 void print_json_line(const json_t *value); /* compact, one line, to stdout, at once */

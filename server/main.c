@@ -144,6 +144,7 @@ static int open_api(struct program *program, const char *folder, struct problem 
         .web = web[0] ? web : NULL,
         .bind = option_string(options, "bind"),
         .public_url = public_url[0] ? public_url : NULL,
+        .workers_max = option_int(options, "workers"),
         .lease_s = (int)option_int(options, "lease_s"),
         .free_floor = (uint64_t)option_int(options, "free_floor_mib") << 20,
         .body_max = (size_t)option_int(options, "max_body_mib") << 20,

@@ -31,18 +31,28 @@ static int check_depth(const char *text, size_t size, struct problem *problem) {
     return TG_OK;
 }
 
-static int parse_error(const json_error_t *error, struct problem *problem) {
-    int code = TG_EBAD_JSON;
-    if (json_error_code(error) == json_error_duplicate_key)
-        code = TG_EDUPLICATE_KEY;
-    else if (json_error_code(error) == json_error_invalid_utf8)
-        code = TG_EBAD_UTF8;
-    else if (json_error_code(error) == json_error_stack_overflow)
-        code = TG_ETOO_DEEP;
-    else if (json_error_code(error) == json_error_out_of_memory)
-        code = TG_ENO_MEMORY;
-    return problem_set(problem, code, NULL, "line %d, column %d: %.300s", error->line, error->column,
-                       error->text);
+struct fault {
+    enum json_error_code code;
+    int error;
+    const char *text; /* instead of the parser's own words; NULL: those */
+};
+
+static int parse_error(const json_error_t *found, struct problem *problem) {
+    static const struct fault faults[] = {
+        {json_error_duplicate_key, TG_EDUPLICATE_KEY, NULL},
+        {json_error_invalid_utf8, TG_EBAD_UTF8, NULL},
+        {json_error_stack_overflow, TG_ETOO_DEEP, NULL},
+        {json_error_out_of_memory, TG_ENO_MEMORY, NULL},
+        {json_error_null_character, TG_EBAD_JSON, "\\u0000 may not stand in a string"},
+        {json_error_null_byte_in_key, TG_EBAD_JSON, "\\u0000 may not stand in a key"},
+        {json_error_premature_end_of_input, TG_EBAD_JSON, "the text ends too early"},
+    };
+    struct fault fault = {.error = TG_EBAD_JSON};
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        if (faults[i].code == json_error_code(found))
+            fault = faults[i];
+    return problem_set(problem, fault.error, NULL, "line %d, column %d: %.300s", found->line, found->column,
+                       fault.text ? fault.text : found->text);
 }
 
 json_t *json_parse(const void *text, size_t size, struct problem *problem) {

@@ -73,6 +73,9 @@ json_t *call_json(struct http_request *request) {
         value = json_parse_object(body, size, &problem);
     }
     if (!value) {
+        if (!problem.field[0]) {
+            problem_prefix(&problem, "body");
+        }
         http_reply_problem(request, &problem);
         return NULL;
     }

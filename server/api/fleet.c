@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "server/api/idmap.h"
 #include "server/api/jobs.h"
 
@@ -106,6 +107,64 @@ int fleet_set(struct api *api, const struct worker_row *row) {
     worker->seen_ms = row->seen_ms;
     snprintf(worker->instance, sizeof worker->instance, "%s", row->instance);
     return tell_sched(api, worker);
+}
+
+/* ---- room ---- */
+
+enum { GONE_MS = 24 * 3600 * 1000 };
+
+static bool is_gone(struct api *api, const struct worker *worker, int64_t now_ms) {
+    return worker->seen_ms < now_ms - GONE_MS && !fleet_is_online(api, worker) &&
+           sched_worker_leases(api->sched, worker->id) == 0;
+}
+
+static struct worker *longest_gone(struct api *api) {
+    struct worker *found = NULL, *worker;
+    int64_t now_ms = clock_wall_ms();
+    size_t at = 0;
+    while ((worker = fleet_next(api->fleet, &at))) {
+        if (is_gone(api, worker, now_ms) && (!found || worker->seen_ms < found->seen_ms)) {
+            found = worker;
+        }
+    }
+    return found;
+}
+
+static bool is_known(struct fleet *fleet, const char *instance) {
+    const struct worker *worker;
+    size_t at = 0;
+    while ((worker = fleet_next(fleet, &at))) {
+        if (strcmp(worker->instance, instance) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget(struct api *api, struct worker *worker) {
+    log_info("api", "worker %lld (%s) has been away for long and is forgotten", (long long)worker->id,
+             worker->name);
+    idmap_remove(&api->fleet->workers, worker->id);
+    sched_worker_remove(api->sched, worker->id);
+    release(worker);
+}
+
+int fleet_make_room(struct api *api, const char *instance, int64_t *forgotten, struct problem *problem) {
+    *forgotten = 0;
+    if (api->fleet->workers.count < (size_t)api->settings.workers_max || is_known(api->fleet, instance)) {
+        return TG_OK;
+    }
+    struct worker *gone = longest_gone(api);
+    if (!gone) {
+        return problem_set(
+            problem, TG_EBUSY, "instance",
+            "%lld workers are known, as many as may be, and none has been away for a day; whoever "
+            "runs the coordinator can allow more (--workers)",
+            (long long)api->settings.workers_max);
+    }
+    *forgotten = gone->id;
+    forget(api, gone);
+    return TG_OK;
 }
 
 int fleet_set_state(struct api *api, struct worker *worker, enum worker_state state) {

@@ -27,6 +27,10 @@ struct worker *fleet_find(struct fleet *fleet, int64_t id);
 struct worker *fleet_next(struct fleet *fleet, size_t *at); /* walks all; begin with 0 */
 /* Adds the worker or brings it up to date, here and in the scheduler; offline until it is seen. */
 int fleet_set(struct api *api, const struct worker_row *row);
+/* Before a worker of this instance is registered: when as many are known as may be and it is none of them,
+ * the one that has been away for longest is forgotten, here and in the scheduler; *forgotten is its id, for
+ * the store, or 0. TG_EBUSY when nobody has been away for a day. */
+int fleet_make_room(struct api *api, const char *instance, int64_t *forgotten, struct problem *problem);
 int fleet_set_state(struct api *api, struct worker *worker, enum worker_state state);
 
 /* A sign of life. */

@@ -66,8 +66,8 @@ void handle_jobs_list(struct http_request *request, void *context) {
     }
     call->kind = http_query(request, "kind");
     if (call->kind && !kind_find(call->kind)) {
-        http_reply_error(request, TG_EOUT_OF_RANGE, "kind",
-                         "there is no such kind of job: %.40s; see GET /kinds", call->kind);
+        kind_unknown(call->kind, &problem);
+        http_reply_problem(request, &problem);
         return;
     }
     if (parse_states(http_query(request, "state"), &call->states, &problem) != TG_OK) {

@@ -22,6 +22,7 @@ struct register_call {
     bool created;
     enum worker_state state;
     int64_t created_ms;
+    int64_t forgotten; /* to make room; 0: nobody */
 };
 
 static int check_protocol(const json_t *body, struct problem *problem) {
@@ -121,7 +122,8 @@ static int take_state(void *arg, const struct worker_row *row) {
 
 static int write_worker(struct store_tx *tx, void *arg, struct problem *problem) {
     struct register_call *call = arg;
-    int error = worker_register(tx, &call->worker, &call->id, &call->created);
+    int error = call->forgotten ? worker_forget(tx, call->forgotten) : TG_OK;
+    error = error ? error : worker_register(tx, &call->worker, &call->id, &call->created);
     return error ? error : worker_get(tx, call->id, take_state, call);
 }
 
@@ -173,6 +175,9 @@ void handle_worker_register(struct http_request *request, void *context) {
     call->worker.now_ms = clock_wall_ms();
     if (!error) {
         error = check_registration(call, body, &problem);
+    }
+    if (!error) {
+        error = fleet_make_room(call->call.api, call->worker.instance, &call->forgotten, &problem);
     }
     if (!call_failed(&call->call, error, &problem)) {
         call_write(&call->call, write_worker, registered);

@@ -140,19 +140,42 @@ static int check_body(const struct http_request *request, const struct header_si
 
 struct query_check {
     const char *const *names;
-    const char *unknown;
+    unsigned seen; /* bit mask of those that are there */
+    const char *name;
+    int error; /* what is wrong with that one */
 };
+
+static bool is_utf8(const char *text) {
+    json_t *value = json_string(text);
+    json_decref(value);
+    return value != NULL;
+}
 
 static enum MHD_Result look_at_query(void *arg, enum MHD_ValueKind kind, const char *name,
                                      const char *value) {
     struct query_check *check = arg;
-    for (const char *const *known = check->names; *known; known++) {
-        if (strcmp(*known, name) == 0) {
-            return MHD_YES;
-        }
+    int at = 0;
+    while (check->names[at] && strcmp(check->names[at], name) != 0) {
+        at++;
     }
-    check->unknown = name;
-    return MHD_NO;
+    check->name = name;
+    if (!check->names[at]) {
+        check->error = TG_EUNKNOWN_OPTION;
+    } else if (check->seen & 1u << at) {
+        check->error = TG_EINVALID;
+    } else if (value && !is_utf8(value)) {
+        check->error = TG_EBAD_UTF8;
+    }
+    check->seen |= 1u << at;
+    return check->error ? MHD_NO : MHD_YES;
+}
+
+static int unknown_parameter(const struct query_check *check, struct problem *problem) {
+    const char *nearest = nearest_name(check->name, check->names);
+    return problem_set(problem, TG_EUNKNOWN_OPTION, check->name,
+                       nearest ? "there is no such query parameter here; did you mean %s?"
+                               : "there is no such query parameter here",
+                       nearest);
 }
 
 /* A misspelt filter must not look as if it had matched everything. */
@@ -162,14 +185,16 @@ static int check_query(const struct http_request *request, struct problem *probl
         return TG_OK;
     }
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look_at_query, &check);
-    if (!check.unknown) {
+    switch (check.error) {
+    case TG_OK:
         return TG_OK;
+    case TG_EUNKNOWN_OPTION:
+        return unknown_parameter(&check, problem);
+    case TG_EBAD_UTF8:
+        return problem_set(problem, TG_EBAD_UTF8, check.name, "must be valid UTF-8, percent-encoded");
+    default:
+        return problem_set(problem, check.error, check.name, "is given twice in the query: give it once");
     }
-    const char *nearest = nearest_name(check.unknown, check.names);
-    return problem_set(problem, TG_EUNKNOWN_OPTION, check.unknown,
-                       nearest ? "there is no such query parameter here; did you mean %s?"
-                               : "there is no such query parameter here",
-                       nearest);
 }
 
 static int check_open(struct http_request *request, const char *method, const struct header_size *size,

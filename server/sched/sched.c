@@ -126,6 +126,16 @@ int sched_worker_set(struct sched *sched, const struct sched_worker *spec) {
     return 0;
 }
 
+void sched_worker_remove(struct sched *sched, int64_t id) {
+    struct worker *worker = map_get(&sched->workers, id);
+    if (worker == NULL)
+        return;
+    TG_ASSERT(worker->leases.count == 0);
+    map_remove(&sched->workers, id);
+    worker_free(worker);
+    sched->generation++;
+}
+
 int sched_worker_state(struct sched *sched, int64_t id, enum sched_worker_state state) {
     struct worker *worker = map_get(&sched->workers, id);
     if (worker == NULL)

@@ -64,6 +64,8 @@ struct sched_worker {
 /* Adds the worker or changes it. Its leases stay as they are, whatever its state: drained means "no new
  * ones". */
 int sched_worker_set(struct sched *sched, const struct sched_worker *worker);
+/* Forgets a worker that holds no lease; what it might have taken back it may not any more. */
+void sched_worker_remove(struct sched *sched, int64_t worker);
 int sched_worker_state(struct sched *sched, int64_t worker,
                        enum sched_worker_state state); /* TG_ENOT_FOUND */
 /* Whether it has been heard of lately; only for what the reasons say. Online after sched_worker_set.

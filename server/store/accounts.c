@@ -45,6 +45,12 @@ int worker_register(struct store_tx *tx, const struct worker_new *worker, int64_
     return error;
 }
 
+int worker_forget(struct store_tx *tx, int64_t id) {
+    TG_ASSERT(tx->writable);
+    int error = db_run(tx, "UPDATE tasks SET worker = NULL WHERE worker = ?", "i", id);
+    return error ? error : db_run(tx, "DELETE FROM workers WHERE id = ?", "i", id);
+}
+
 #define WORKERS                                                                                              \
     "SELECT id, instance, name, machine, capabilities, runners, state, created_ms, seen_ms FROM workers "
 

@@ -338,6 +338,8 @@ struct worker_row {
 };
 typedef int (*worker_row_fn)(void *arg, const struct worker_row *row);
 int worker_register(struct store_tx *tx, const struct worker_new *worker, int64_t *id, bool *created); /* W */
+/* W. Nobody held its last tasks, from now on. Fine when there is none such. */
+int worker_forget(struct store_tx *tx, int64_t id);
 int worker_get(struct store_tx *tx, int64_t id, worker_row_fn fn, void *arg);
 int worker_list(struct store_tx *tx, int64_t cursor, int limit, worker_row_fn fn,
                 void *arg);                                                     /* newest first */

@@ -1,6 +1,7 @@
 """Whatever comes in, the answer is a clear problem that names field and remedy, and nothing stored is harmed."""
 # run_tests: timeout=300
 
+import contextlib
 import json
 import os
 import re
@@ -62,14 +63,17 @@ def bodies_of_jobs(t):
                                ("out_of_range", "retention.chunks", {"chunks": -1}),
                                ("out_of_range", "retention.seconds", {"seconds": 10**11})):
         refused(code, field, {"kind": "selfplay", "retention": value})
-    refused("bad_json", None, b"{")
-    refused("bad_json", None, b"nonsense")
-    refused("bad_json", None, b'{"kind": "selfplay"} x')
-    refused("bad_json", None, b'{"kind": NaN}')
-    refused("bad_utf8", None, b'{"kind": "\xff\xfe"}')
-    refused("duplicate_key", None, b'{"kind": "selfplay", "kind": "match"}')
-    refused("too_deep", None, b'{"a":' * 100 + b"1" + b"}" * 100)
-    refused("too_deep", None, b"[" * 500000)
+    refused("bad_json", "body", b"{")
+    refused("bad_json", "body", b"nonsense")
+    refused("bad_json", "body", b'{"kind": "selfplay"} x')
+    refused("bad_json", "body", b'{"kind": NaN}')
+    refused("bad_json", "body", b'{"kind": "selfplay", "name": "a\\u0000b"}')
+    refused("bad_json", "body", b'{"kind": "selfplay", "config": {"komi": 1e400}}')
+    refused("bad_utf8", "body", b'{"kind": "\xff\xfe"}')
+    refused("duplicate_key", "body", b'{"kind": "selfplay", "kind": "match"}')
+    refused("too_deep", "body", b'{"a":' * 100 + b"1" + b"}" * 100)
+    refused("too_deep", "body", b"[" * 500000)
+    refused("wrong_type", "body", b"[]")
     refused("missing_field", "body", b"")
     refused("unsupported_media_type", "Content-Type", b'{"kind": "selfplay"}', 415, {"Content-Type": "text/plain"})
     refused("too_large", "body", b" " * (1 << 20) + b" {}", 413)
@@ -90,7 +94,8 @@ def queries_and_paths(t):
             ("/api/v1/jobs?limit=0", "out_of_range", "limit"), ("/api/v1/jobs?limit=501", "out_of_range", "limit"),
             ("/api/v1/jobs?limit=x", "wrong_type", "limit"), ("/api/v1/jobs?after=-1", "wrong_type", "after"),
             ("/api/v1/jobs?state=happy", "out_of_range", "state"),
-            ("/api/v1/jobs?kind=bogus", "out_of_range", "kind"), ("/api/v1/jobs/1/tasks?state=x", "out_of_range", "state"),
+            ("/api/v1/jobs?kind=bogus", "unknown_kind", "kind"), ("/api/v1/jobs/1/tasks?state=x", "out_of_range", "state"),
+            ("/api/v1/jobs?limit=5&limit=6", "invalid", "limit"), ("/api/v1/games?player=%ff", "bad_utf8", "player"),
             ("/api/v1/jobs?stat=queued", "unknown_option", "stat"), ("/api/v1/kinds?x", "unknown_option", "x"),
             ("/api/v1/jobs/1/live?limit=3", "unknown_option", "limit"), ("/api/v1/datasets?job=1", "unknown_option", "job"), ("/api/v1/games?job=0", "out_of_range", "job"),
             ("/api/v1/games?job=99999999999999999999", "wrong_type", "job")):
@@ -185,6 +190,34 @@ def workers_and_results(t):
     with t.subtest("done with chunks that are not there"):
         t.problem(worker.done(task, 3), 409, "chunks_missing")
     t.equal(api.expect(200, "GET", "/api/v1/jobs/1")["units"]["done"], 1, "units stored")
+    unharmed(t, server, jobs=1)
+
+
+def more_workers_than_may_be(t):
+    server = t.server(workers=2)
+    job = server.api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)["id"]
+    first, second = harness.FakeWorker(server.api), harness.FakeWorker(server.api)
+    task = first.lease()["tasks"][0]
+    t.equal(first.chunk(task, 0, harness.game_chunk()).status, 201, "chunk")
+    t.equal(first.done(task, 1, units=1).status, 200, "drained")
+    third = {"name": "third", "instance": "3" * 32, "protocol": {"min": 1, "max": 1}, "runners": 1, "capabilities": [],
+             "machine": {}}
+    answer = server.api.post("/api/v1/workers", json=third)
+    t.problem(answer, 503, "busy", "instance")
+    t.contains(answer.json["detail"], "--workers", "the remedy")
+    t.true(answer.headers["Retry-After"], "when to come again")
+    t.equal(harness.FakeWorker(server.api, instance=second.instance).id, second.id, "one that is known comes back")
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.data / "tengen.db")) as database, database:
+        database.execute("UPDATE tasks SET worker = ?", (first.id,))  # of its last attempt
+        database.execute("UPDATE workers SET seen_ms = seen_ms - 25 * 3600 * 1000 WHERE id = ?", (first.id,))
+    server = t.server(data=server.data, workers=2)
+    answer = server.api.post("/api/v1/workers", json=third)
+    t.equal(answer.status, 201, "there is room again")
+    t.equal({worker["id"] for worker in server.api.pages("/api/v1/workers")}, {second.id, answer.json["id"]},
+            "who has been away for a day is forgotten")
+    t.equal(server.api.pages(f"/api/v1/jobs/{job}/tasks")[0]["worker"], None, "who did it is forgotten too")
+    t.problem(server.api.post(f"/api/v1/workers/{first.id}/lease", json={"free": 1}), 404, "not_found", "worker")
     unharmed(t, server, jobs=1)
 
 
@@ -528,6 +561,6 @@ def a_full_disk(t):
 
 
 if __name__ == "__main__":
-    harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, tokens_and_roles, no_http_at_all,
+    harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, more_workers_than_may_be, tokens_and_roles, no_http_at_all,
                 bodies_that_do_not_come, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
                 no_database_of_ours, a_read_only_folder, a_full_disk, timeout=60)

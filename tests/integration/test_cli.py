@@ -96,6 +96,20 @@ def usage_errors_exit_with_2(t):
             t.contains(err or out, words, "the error")
 
 
+def usage_errors_are_json_when_asked(t):
+    for arguments, code, field in [
+        (["job", "x", "--json"], "invalid", ""),
+        (["jobs", "--json", "--sate", "x"], "unknown_option", "sate"),
+        (["jobs", "--limit", "-1", "--json"], "out_of_range", "limit"),
+        (["submit", "/nowhere", "--json"], "not_found", "/nowhere"),
+        (["kinds", "nope", "--json"], "unknown_kind", "kind"),
+    ]:
+        with t.subtest(" ".join(arguments)):
+            out, err = tengen(t, None, *arguments, check=2)
+            said = json.loads(err)
+            t.equal((out, said["code"], said["field"]), ("", code, field), "the error")
+
+
 def no_connection_exits_with_3(t):
     out, err = tengen(t, None, "jobs", "--server", "http://127.0.0.1:1", check=3)
     t.equal(out, "", "stdout")
@@ -389,7 +403,7 @@ def the_page_of_options_is_up_to_date(t):
 
 if __name__ == "__main__":
     harness.run(
-        usage_errors_exit_with_2,
+        usage_errors_exit_with_2, usage_errors_are_json_when_asked,
         no_connection_exits_with_3,
         a_refusal_exits_with_1_and_is_told,
         submit_sends_the_document,

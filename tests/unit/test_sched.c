@@ -312,6 +312,25 @@ static void a_paused_job_lets_its_tasks_end(void **state) {
     sched_destroy(sched);
 }
 
+static void a_worker_that_is_forgotten_gets_nothing_back(void **state) {
+    struct sched *sched = sched_with(2, selfplay, 1);
+    add(sched, job_spec(1, 2));
+    assert_int_equal(lease(sched, 1, 0), 1000);
+    sched_advance(sched, 1000000);
+    assert_int_equal(sched_worker_leases(sched, 1), 0);
+    sched_worker_remove(sched, 1);
+    sched_worker_remove(sched, 7); /* was never there */
+    assert_int_equal(sched_beat(sched, 1000, 1, 1, 1000001), SCHED_LOST);
+    assert_int_equal(lease(sched, 1, 1000002), 0);
+    assert_int_equal(lease(sched, 2, 1000002), 1000);
+    assert_int_equal(
+        sched_worker_set(sched,
+                         &(struct sched_worker){.id = 1, .capabilities = selfplay, .capability_count = 1}),
+        0);
+    assert_int_equal(lease(sched, 1, 1000003), 1001);
+    sched_destroy(sched);
+}
+
 static void units_at_work_are_counted(void **state) {
     struct sched *sched = sched_with(1, selfplay, 1);
     add(sched, job_spec(1, 3));
@@ -678,6 +697,7 @@ int main(void) {
         cmocka_unit_test(jobs_wait_for_jobs),
         cmocka_unit_test(what_waits_for_a_failed_job_fails_with_it),
         cmocka_unit_test(a_paused_job_lets_its_tasks_end),
+        cmocka_unit_test(a_worker_that_is_forgotten_gets_nothing_back),
         cmocka_unit_test(units_at_work_are_counted),
         cmocka_unit_test(state_is_rebuilt_after_a_restart),
         cmocka_unit_test(returned_tasks_come_lowest_first),
