@@ -14,6 +14,7 @@ static const struct command {
     {"gtp", "play as a GTP engine on stdin and stdout", command_gtp},
     {"bench", "measure: bench NAME [options] --json", command_bench},
     {"sgf-check", "replay SGF files, folders and archives: sgf-check PATH...", sgf_check},
+    {"dataset-check", "what a data set is: dataset-check PATH|-", command_dataset_check},
     {"kinds", "the kinds of tasks and their options: kinds [NAME]", command_kinds},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

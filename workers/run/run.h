@@ -17,6 +17,7 @@ int command_task(int argc, char **argv); /* TASK.json, or - for frames */
 int command_gtp(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_kinds(int argc, char **argv);
+int command_dataset_check(int argc, char **argv); /* PATH, or - for the standard input */
 
 int bench_search_uct(int argc, char **argv);
 int bench_infer(int argc, char **argv);
