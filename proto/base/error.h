@@ -60,7 +60,8 @@
     X(HANG, "hang", 500, "No progress")                                                                      \
     X(UNREACHABLE, "unreachable", 503, "No connection")                                                      \
     X(CANCELLED, "cancelled", 409, "Cancelled")                                                              \
-    X(HTTP_VERSION, "http_version", 505, "HTTP version not supported")
+    X(HTTP_VERSION, "http_version", 505, "HTTP version not supported")                                       \
+    X(COMPUTATION, "computation_failed", 500, "A computation gave a wrong result")
 
 enum tg_error_index {
 #define X(name, code, status, title) TG_INDEX_##name,

@@ -93,7 +93,7 @@ static bool grow(struct graph *graph, void **array, int *room, int count, int li
 
 struct node *graph_node(struct graph *graph, const char *name, const struct op *op, int count,
                         const tensor *inputs) {
-    TG_ASSERT(!graph->finished && count <= NODE_INPUTS_MAX);
+    TG_ASSERT(!graph->finished && count <= NODE_INPUTS_MAX && (!op || op->reference));
     if (graph->problem.error)
         return NULL;
     for (int i = 0; i < count; i++)

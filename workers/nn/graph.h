@@ -65,6 +65,11 @@ struct conv_spec {
     bool no_bias;
 };
 tensor graph_conv(struct graph *graph, const char *name, tensor x, const struct conv_spec *spec);
+/* The transpose of a convolution with this spec (Dumoulin & Visin 2016, 4): {h, w, c} -> {(h - 1) stride - 2
+ * padding + dilation (kernel - 1) + 1 + extra, ...}; extra (NULL: 0) below the stride says which of the sizes
+ * that the convolution would bring to h is meant. Weights are [kernel][kernel][out / groups][in]. */
+tensor graph_conv_transpose(struct graph *graph, const char *name, tensor x, const struct conv_spec *spec,
+                            const int extra[2]);
 /* y = x W + b over the innermost dimension: {..., in} -> {..., out}. */
 tensor graph_linear(struct graph *graph, const char *name, tensor x, int features, bool bias);
 /* Ioffe & Szegedy 2015, over all but the channels. Running averages move by 0.1 a step (momentum 0.9); eps
@@ -77,6 +82,7 @@ tensor graph_gelu(struct graph *graph, const char *name, tensor x);
 tensor graph_sigmoid(struct graph *graph, const char *name, tensor x);
 tensor graph_tanh(struct graph *graph, const char *name, tensor x);
 tensor graph_softmax(struct graph *graph, const char *name, tensor x); /* over the innermost dimension */
+tensor graph_log_softmax(struct graph *graph, const char *name, tensor x);
 tensor graph_dropout(struct graph *graph, const char *name, tensor x,
                      float rate);                                            /* rate: share that is dropped */
 tensor graph_add(struct graph *graph, const char *name, tensor x, tensor y); /* same shapes */

@@ -265,3 +265,9 @@ const float *infer_output(const struct infer *infer, const char *name) {
 size_t infer_bytes(const struct infer *infer) {
     return (infer->weight_floats + infer->arena_floats) * sizeof(float);
 }
+
+float *infer_weights(struct infer *infer, size_t *count) {
+    if (count)
+        *count = infer->weight_floats;
+    return infer->weights;
+}

@@ -29,4 +29,7 @@ const float *infer_output(const struct infer *infer, const char *name);
 
 size_t infer_bytes(const struct infer *infer); /* of packed weights and arena */
 
+/* The packed weights, for tests of what guards them; *count (floats) may be NULL. */
+float *infer_weights(struct infer *infer, size_t *count);
+
 #endif

@@ -34,6 +34,15 @@ struct matrix {
  * each needs an input patch of t x t, t = m + 2, and becomes t*t independent products over the channels. */
 enum winograd_form { WINOGRAD_F3 = 3, WINOGRAD_F4 = 4 };
 
+/* What the kernels of optimizers need to know. */
+struct step_sizes {
+    float rate, momentum, decay, epsilon;
+    float weight_decay;                /* added to the gradient */
+    float shrink;                      /* taken off the weight, as a share of it (AdamW) */
+    float first_factor, second_factor; /* Adam's corrections: 1 / (1 - beta^t) */
+    bool nesterov, epsilon_outside;
+};
+
 struct kernels {
     const char *name; /* "avx2" */
     int lanes;        /* floats in a vector */
@@ -93,6 +102,26 @@ struct kernels {
     void (*gelu)(size_t n, const float *x, float *y);
     void (*gelu_backward)(size_t n, const float *x, const float *dy, float *dx);
     float (*dot)(size_t n, const float *x, const float *y);
+
+    float (*largest)(size_t n, const float *x); /* n > 0 */
+    float (*sum)(size_t n, const float *x);
+    /* y = exp(x - shift) (y may be x, or NULL: not stored); returns the sum. */
+    float (*exp_sum)(size_t n, float shift, const float *x, float *y);
+    void (*affine)(size_t n, float a, float b, const float *x, float *y); /* y = a x + b; y may be x */
+    /* Layer normalization by rows: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta. moments (NULL:
+     * not wanted) receives mean and 1 / sqrt(variance + epsilon) of each row, which the backward pass reads;
+     * it adds to dx (may be NULL), dgamma and dbeta. */
+    void (*layer_norm)(size_t rows, int columns, float epsilon, const float *x, const float *gamma,
+                       const float *beta, float *y, float *moments);
+    void (*layer_norm_backward)(size_t rows, int columns, const float *x, const float *gamma,
+                                const float *moments, const float *dy, float *dx, float *dgamma,
+                                float *dbeta);
+    /* One step of an optimizer over n parameters (optimizer.h has the rules). m is momentum or mean, v the
+     * squares; NULL where the rule has none. */
+    void (*sgd)(size_t n, const struct step_sizes *step, const float *g, float *w, float *m);
+    void (*rmsprop)(size_t n, const struct step_sizes *step, const float *g, float *w, float *square,
+                    float *mean, float *momentum);
+    void (*adam)(size_t n, const struct step_sizes *step, const float *g, float *w, float *m, float *v);
 };
 
 extern const struct kernels kernels_baseline;

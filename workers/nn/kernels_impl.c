@@ -537,6 +537,16 @@ static float sum_lanes(vf x, int n) {
     return sum;
 }
 
+static float sum(size_t count, const float *x) {
+    vf total = {0};
+    FOR_VECTORS(count, total += load(x + i, n));
+    return sum_lanes(total, LANES);
+}
+
+static void affine(size_t count, float a, float b, const float *x, float *y) {
+    FOR_VECTORS(count, store(y + i, a * load(x + i, n) + b, n));
+}
+
 static float dot(size_t count, const float *x, const float *y) {
     vf total = {0};
     FOR_VECTORS(count, total += load(x + i, n) * load(y + i, n));
@@ -566,8 +576,10 @@ INLINE vf exponential(vf x) {
     return (vf)((mask)(p * (vf)power) & ~under);
 }
 
+/* 0 below -87, where exp(-x) would leave the range. */
 INLINE vf logistic(vf x) {
-    return 1.0f / (1.0f + exponential(-x));
+    vf value = 1.0f / (1.0f + exponential(-x));
+    return (vf)((mask)value & (mask)(x > (vf){0} - 87.0f));
 }
 
 /* 2 logistic(2x) - 1; near 0, where that would cancel, x - x^3 / 3 + 2 x^5 / 15. */
@@ -580,7 +592,18 @@ INLINE vf hyperbolic(vf x) {
 
 static float largest(size_t count, const float *x) {
     float most = x[0];
-    for (size_t i = 1; i < count; i++)
+    size_t i = 0;
+    if (count >= LANES) {
+        vf top = load(x, LANES);
+        for (i = LANES; i + LANES <= count; i += LANES) {
+            vf value = load(x + i, LANES);
+            mask above = (mask)(value > top);
+            top = (vf)(((mask)value & above) | ((mask)top & ~above));
+        }
+        for (int lane = 0; lane < LANES; lane++)
+            most = top[lane] > most ? top[lane] : most;
+    }
+    for (; i < count; i++)
         most = x[i] > most ? x[i] : most;
     return most;
 }
@@ -640,8 +663,141 @@ static void gelu_backward(size_t count, const float *x, const float *dy, float *
     FOR_VECTORS(count, {
         vf value = load(x + i, n);
         vf gate = gelu_gate(value);
-        vf slope = gate + value * gate * (1.0f - gate) * 1.595769122f * (1.0f + 0.134145f * value * value);
+        vf edge = gate * (1.0f - gate), bend = 1.595769122f * (1.0f + 0.134145f * value * value);
+        vf slope = gate + pass_positive(edge, value * edge * bend); /* far out bend may be infinite */
         store(dx + i, load(dx + i, n) + slope * load(dy + i, n), n);
+    });
+}
+
+static float exp_sum(size_t count, float shift, const float *x, float *y) {
+    vf total = {0};
+    float rest = 0;
+    FOR_VECTORS(count, {
+        vf value = exponential(load(x + i, n) - shift);
+        if (y)
+            store(y + i, value, n);
+        if (n == LANES)
+            total += value;
+        else
+            rest = sum_lanes(value, n);
+    });
+    return rest + sum_lanes(total, LANES);
+}
+
+/* ---- layer normalization ---- */
+
+/* Two passes: the sum of squares around the mean, for the textbook's formula loses everything when the mean
+ * is large. Rows are short enough to stay in the first-level cache. */
+static void layer_norm(size_t rows, int columns, float epsilon, const float *x, const float *gamma,
+                       const float *beta, float *y, float *moments) {
+    size_t width = (size_t)columns;
+    for (size_t row = 0; row < rows; row++, x += columns, y += columns) {
+        float mean = sum(width, x) / (float)columns, squares = 0;
+        vf total = {0};
+        FOR_VECTORS(width, {
+            vf value = load(x + i, n) - mean;
+            if (n == LANES)
+                total += value * value;
+            else
+                squares = sum_lanes(value * value, n);
+        });
+        squares += sum_lanes(total, LANES);
+        float inverse = 1 / __builtin_sqrtf(squares / (float)columns + epsilon);
+        FOR_VECTORS(width, {
+            vf value = (load(x + i, n) - mean) * inverse;
+            store(y + i, value * load(gamma + i, n) + load(beta + i, n), n);
+        });
+        if (moments) {
+            moments[2 * row] = mean;
+            moments[2 * row + 1] = inverse;
+        }
+    }
+}
+
+/* With xhat = (x - mean) * inverse and d = dy gamma: dx = inverse (d - mean(d) - xhat mean(d xhat)). */
+static void layer_norm_backward(size_t rows, int columns, const float *x, const float *gamma,
+                                const float *moments, const float *dy, float *dx, float *dgamma,
+                                float *dbeta) {
+    size_t width = (size_t)columns;
+    for (size_t row = 0; row < rows; row++, x += columns, dy += columns) {
+        float mean = moments[2 * row], inverse = moments[2 * row + 1];
+        vf sums = {0}, dots = {0};
+        FOR_VECTORS(width, {
+            vf normal = (load(x + i, n) - mean) * inverse, slope = load(dy + i, n);
+            vf through = slope * load(gamma + i, n);
+            store(dgamma + i, load(dgamma + i, n) + slope * normal, n);
+            store(dbeta + i, load(dbeta + i, n) + slope, n);
+            sums += through; /* lanes beyond n are 0 in slope */
+            dots += through * normal;
+        });
+        if (!dx)
+            continue;
+        float by_sum = sum_lanes(sums, LANES) / (float)columns,
+              by_dot = sum_lanes(dots, LANES) / (float)columns;
+        FOR_VECTORS(width, {
+            vf normal = (load(x + i, n) - mean) * inverse;
+            vf through = load(dy + i, n) * load(gamma + i, n);
+            store(dx + i, load(dx + i, n) + inverse * (through - by_sum - normal * by_dot), n);
+        });
+        dx += columns;
+    }
+}
+
+/* ---- optimizers ---- */
+
+INLINE vf square_root(vf x) {
+    vf root;
+    for (int lane = 0; lane < LANES; lane++)
+        root[lane] = __builtin_sqrtf(x[lane]);
+    return root;
+}
+
+static void sgd(size_t count, const struct step_sizes *s, const float *g, float *w, float *m) {
+    FOR_VECTORS(count, {
+        vf weight = load(w + i, n), slope = load(g + i, n) + s->weight_decay * weight, move = slope;
+        if (m) {
+            move += s->momentum * load(m + i, n);
+            store(m + i, move, n);
+            if (s->nesterov)
+                move = slope + s->momentum * move;
+        }
+        store(w + i, weight - s->rate * move, n);
+    });
+}
+
+static void rmsprop(size_t count, const struct step_sizes *s, const float *g, float *w, float *square,
+                    float *mean, float *momentum) {
+    const float fresh = 1 - s->decay;
+    const float outside = s->epsilon_outside ? s->epsilon : 0, inside = s->epsilon - outside;
+    FOR_VECTORS(count, {
+        vf weight = load(w + i, n), slope = load(g + i, n) + s->weight_decay * weight;
+        vf spread = s->decay * load(square + i, n) + fresh * slope * slope;
+        store(square + i, spread, n);
+        if (mean) {
+            vf middle = s->decay * load(mean + i, n) + fresh * slope;
+            store(mean + i, middle, n);
+            spread -= middle * middle;
+        }
+        spread = positive(spread); /* rounding must not make a root of a negative */
+        vf move = slope / (square_root(spread + inside) + outside);
+        if (momentum) {
+            move += s->momentum * load(momentum + i, n);
+            store(momentum + i, move, n);
+        }
+        store(w + i, weight - s->rate * move, n);
+    });
+}
+
+static void adam(size_t count, const struct step_sizes *s, const float *g, float *w, float *m, float *v) {
+    const float new_first = 1 - s->momentum, new_second = 1 - s->decay;
+    FOR_VECTORS(count, {
+        vf weight = load(w + i, n), slope = load(g + i, n) + s->weight_decay * weight;
+        vf first = s->momentum * load(m + i, n) + new_first * slope;
+        vf second = s->decay * load(v + i, n) + new_second * slope * slope;
+        store(m + i, first, n);
+        store(v + i, second, n);
+        vf move = s->first_factor * first / (square_root(s->second_factor * second) + s->epsilon);
+        store(w + i, weight - s->rate * move - s->shrink * weight, n);
     });
 }
 
@@ -677,4 +833,13 @@ const struct kernels GLUE(kernels_, KERNELS_NAME) = {
     .gelu = gelu,
     .gelu_backward = gelu_backward,
     .dot = dot,
+    .largest = largest,
+    .sum = sum,
+    .exp_sum = exp_sum,
+    .affine = affine,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .sgd = sgd,
+    .rmsprop = rmsprop,
+    .adam = adam,
 };

@@ -16,6 +16,7 @@
 #include "proto/base/rng.h"
 #include "workers/nn/conv.h"
 #include "workers/nn/graph.h"
+#include "workers/nn/reference.h"
 
 enum { NODE_PARAMS_MAX = 4 };
 #define BATCH_NORM_EPSILON 1e-5f
@@ -63,6 +64,7 @@ struct op {
     size_t (*backward_scratch)(const struct node *node, int batch);
     void (*forward)(const struct op_call *call);
     void (*backward)(const struct op_call *call);
+    const struct op_reference *reference; /* the same, naively (reference.h) */
 };
 
 struct node {

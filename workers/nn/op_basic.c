@@ -18,8 +18,11 @@ static void add_backward(const struct op_call *c) {
             kernels_get()->add(call_elements(c), c->dout, c->din[i]);
 }
 
-static const struct op add_op = {
-    .name = "add", .in_place = true, .forward = add_forward, .backward = add_backward};
+static const struct op add_op = {.name = "add",
+                                 .in_place = true,
+                                 .forward = add_forward,
+                                 .backward = add_backward,
+                                 .reference = &reference_add};
 
 tensor graph_add(struct graph *graph, const char *name, tensor x, tensor y) {
     if (x == NO_TENSOR || y == NO_TENSOR)
@@ -59,7 +62,8 @@ static void concat_backward(const struct op_call *c) {
     }
 }
 
-static const struct op concat_op = {.name = "concat", .forward = concat_forward, .backward = concat_backward};
+static const struct op concat_op = {
+    .name = "concat", .forward = concat_forward, .backward = concat_backward, .reference = &reference_concat};
 
 tensor graph_concat(struct graph *graph, const char *name, int count, const tensor *values) {
     for (int i = 0; i < count; i++)
@@ -94,8 +98,11 @@ static void reshape_backward(const struct op_call *c) {
         kernels_get()->add(call_elements(c), c->dout, c->din[0]);
 }
 
-static const struct op reshape_op = {
-    .name = "reshape", .in_place = true, .forward = reshape_forward, .backward = reshape_backward};
+static const struct op reshape_op = {.name = "reshape",
+                                     .in_place = true,
+                                     .forward = reshape_forward,
+                                     .backward = reshape_backward,
+                                     .reference = &reference_reshape};
 
 tensor graph_reshape(struct graph *graph, const char *name, tensor x, struct shape shape) {
     if (x == NO_TENSOR)
@@ -199,9 +206,12 @@ static const struct op max_pool_op = {.name = "max_pool",
                                       .backward_reads_input = true,
                                       .backward_reads_output = true,
                                       .forward = pool_forward,
-                                      .backward = pool_backward};
-static const struct op average_pool_op = {
-    .name = "average_pool", .forward = pool_forward, .backward = pool_backward};
+                                      .backward = pool_backward,
+                                      .reference = &reference_max_pool};
+static const struct op average_pool_op = {.name = "average_pool",
+                                          .forward = pool_forward,
+                                          .backward = pool_backward,
+                                          .reference = &reference_average_pool};
 
 tensor graph_pool(struct graph *graph, const char *name, tensor x, const struct pool_spec *spec) {
     if (x == NO_TENSOR)

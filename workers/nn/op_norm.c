@@ -94,7 +94,8 @@ static const struct op batch_norm_op = {.name = "batch_norm",
                                         .forward_scratch = scratch,
                                         .backward_scratch = scratch,
                                         .forward = forward,
-                                        .backward = backward};
+                                        .backward = backward,
+                                        .reference = &reference_batch_norm};
 
 tensor graph_batch_norm(struct graph *graph, const char *name, tensor x) {
     if (x == NO_TENSOR || !graph_node(graph, name, &batch_norm_op, 1, &x))
@@ -118,56 +119,23 @@ static size_t layer_saved(const struct node *node, int batch) {
 }
 
 static void layer_forward(const struct op_call *c) {
-    int width = shape_channels(c->node->shape);
-    const float *x = c->in[0];
-    float *y = c->out;
-    for (size_t row = 0; row < node_rows(c->node, c->batch); row++, x += width, y += width) {
-        double mean = 0, variance = 0;
-        for (int i = 0; i < width; i++)
-            mean += (double)x[i];
-        mean /= width;
-        for (int i = 0; i < width; i++)
-            variance += ((double)x[i] - mean) * ((double)x[i] - mean);
-        float inverse = 1 / sqrtf((float)(variance / width) + LAYER_EPSILON);
-        for (int i = 0; i < width; i++)
-            y[i] = (x[i] - (float)mean) * inverse * c->param[GAMMA][i] + c->param[BETA][i];
-        if (c->training) {
-            c->saved[2 * row] = (float)mean;
-            c->saved[2 * row + 1] = inverse;
-        }
-    }
-}
-
-static void layer_row_backward(const struct op_call *c, int width, float mean, float inverse, const float *x,
-                               const float *dy, float *dx) {
-    float sum = 0, dots = 0;
-    for (int i = 0; i < width; i++) {
-        float normal = (x[i] - mean) * inverse, gradient = dy[i] * c->param[GAMMA][i];
-        c->dparam[GAMMA][i] += dy[i] * normal;
-        c->dparam[BETA][i] += dy[i];
-        sum += gradient;
-        dots += gradient * normal;
-    }
-    for (int i = 0; i < width && dx; i++) {
-        float normal = (x[i] - mean) * inverse;
-        dx[i] += inverse * (dy[i] * c->param[GAMMA][i] - (sum + normal * dots) / (float)width);
-    }
+    kernels_get()->layer_norm(node_rows(c->node, c->batch), shape_channels(c->node->shape), LAYER_EPSILON,
+                              c->in[0], c->param[GAMMA], c->param[BETA], c->out,
+                              c->training ? c->saved : NULL);
 }
 
 static void layer_backward(const struct op_call *c) {
-    int width = shape_channels(c->node->shape);
-    for (size_t row = 0; row < node_rows(c->node, c->batch); row++) {
-        size_t at = row * (size_t)width;
-        layer_row_backward(c, width, c->saved[2 * row], c->saved[2 * row + 1], c->in[0] + at, c->dout + at,
-                           c->din[0] ? c->din[0] + at : NULL);
-    }
+    kernels_get()->layer_norm_backward(node_rows(c->node, c->batch), shape_channels(c->node->shape), c->in[0],
+                                       c->param[GAMMA], c->saved, c->dout, c->din[0], c->dparam[GAMMA],
+                                       c->dparam[BETA]);
 }
 
 static const struct op layer_norm_op = {.name = "layer_norm",
                                         .backward_reads_input = true,
                                         .saved = layer_saved,
                                         .forward = layer_forward,
-                                        .backward = layer_backward};
+                                        .backward = layer_backward,
+                                        .reference = &reference_layer_norm};
 
 tensor graph_layer_norm(struct graph *graph, const char *name, tensor x) {
     if (x == NO_TENSOR || !graph_node(graph, name, &layer_norm_op, 1, &x))

@@ -66,10 +66,14 @@ static void bilinear_backward(const struct op_call *c) {
         upsample_each(c, true, true);
 }
 
-static const struct op nearest_op = {
-    .name = "upsample_nearest", .forward = nearest_forward, .backward = nearest_backward};
-static const struct op bilinear_op = {
-    .name = "upsample_bilinear", .forward = bilinear_forward, .backward = bilinear_backward};
+static const struct op nearest_op = {.name = "upsample_nearest",
+                                     .forward = nearest_forward,
+                                     .backward = nearest_backward,
+                                     .reference = &reference_upsample_nearest};
+static const struct op bilinear_op = {.name = "upsample_bilinear",
+                                      .forward = bilinear_forward,
+                                      .backward = bilinear_backward,
+                                      .reference = &reference_upsample_bilinear};
 
 tensor graph_upsample(struct graph *graph, const char *name, tensor x, int factor, bool bilinear) {
     struct node *node =
@@ -111,8 +115,11 @@ static void gate_backward(const struct op_call *c) {
     }
 }
 
-static const struct op gate_op = {
-    .name = "gate", .backward_reads_input = true, .forward = gate_forward, .backward = gate_backward};
+static const struct op gate_op = {.name = "gate",
+                                  .backward_reads_input = true,
+                                  .forward = gate_forward,
+                                  .backward = gate_backward,
+                                  .reference = &reference_gate};
 
 tensor graph_gate(struct graph *graph, const char *name, tensor x, tensor gate) {
     if (x == NO_TENSOR || gate == NO_TENSOR)

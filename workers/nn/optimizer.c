@@ -80,61 +80,66 @@ void optimizer_destroy(struct optimizer *optimizer) {
 /* One parameter's stretch of all the arrays. */
 struct stretch {
     size_t count;
-    float *w, *g, *slot[SLOTS_MAX];
-    float decay; /* weight decay that applies */
+    float *w, *slot[SLOTS_MAX]; /* slot: NULL beyond the rule's last */
+    const float *g;
 };
 
-static void sgd(const struct optimizer_options *o, struct stretch s, float rate) {
-    float *velocity = o->momentum > 0 ? s.slot[0] : NULL;
-    for (size_t i = 0; i < s.count; i++) {
-        float g = s.g[i] + s.decay * s.w[i], move = g;
-        if (velocity) {
-            velocity[i] = o->momentum * velocity[i] + g;
-            move = o->nesterov ? g + o->momentum * velocity[i] : velocity[i];
-        }
-        s.w[i] -= rate * move;
-    }
-}
-
-static void rmsprop(const struct optimizer_options *o, struct stretch s, float rate) {
-    float *mean = o->centred ? s.slot[1] : NULL,
-          *momentum = o->momentum > 0 ? s.slot[o->centred ? 2 : 1] : NULL;
-    TG_ASSERT(s.slot[0]);
-    for (size_t i = 0; i < s.count; i++) {
-        float g = s.g[i] + s.decay * s.w[i];
-        float square = s.slot[0][i] = o->decay * s.slot[0][i] + (1 - o->decay) * g * g;
-        if (mean) {
-            mean[i] = o->decay * mean[i] + (1 - o->decay) * g;
-            square -= mean[i] * mean[i];
-        }
-        square = square > 0 ? square : 0; /* rounding must not make a root of a negative */
-        float move = g / (o->epsilon_outside ? sqrtf(square) + o->epsilon : sqrtf(square + o->epsilon));
-        if (momentum)
-            move = momentum[i] = o->momentum * momentum[i] + move;
-        s.w[i] -= rate * move;
-    }
-}
-
-static void adam(const struct optimizer_options *o, struct stretch s, float rate, int64_t step) {
-    float first = 1 - powf(o->momentum, (float)step), second = 1 - powf(o->decay, (float)step);
+static struct step_sizes sizes_of(const struct optimizer *optimizer, float rate, bool decayed) {
+    const struct optimizer_options *o = &optimizer->options;
+    float decay = decayed ? o->weight_decay : 0, step = (float)optimizer->steps;
     bool decoupled = o->rule == OPTIMIZER_ADAMW;
-    TG_ASSERT(s.slot[0] && s.slot[1]);
-    for (size_t i = 0; i < s.count; i++) {
-        float g = s.g[i] + (decoupled ? 0 : s.decay * s.w[i]);
-        s.slot[0][i] = o->momentum * s.slot[0][i] + (1 - o->momentum) * g;
-        s.slot[1][i] = o->decay * s.slot[1][i] + (1 - o->decay) * g * g;
-        float move = s.slot[0][i] / first / (sqrtf(s.slot[1][i] / second) + o->epsilon);
-        s.w[i] -= rate * (move + (decoupled ? s.decay * s.w[i] : 0));
+    return (struct step_sizes){.rate = rate,
+                               .momentum = o->momentum,
+                               .decay = o->decay,
+                               .epsilon = o->epsilon,
+                               .weight_decay = decoupled ? 0 : decay,
+                               .shrink = decoupled ? rate * decay : 0,
+                               .first_factor = 1 / (1 - powf(o->momentum, step)),
+                               .second_factor = 1 / (1 - powf(o->decay, step)),
+                               .nesterov = o->nesterov,
+                               .epsilon_outside = o->epsilon_outside};
+}
+
+/* Moves one parameter by its rule; slots are in the order of add_slots. */
+static void move(const struct optimizer *optimizer, struct stretch s, const struct step_sizes *sizes) {
+    const struct optimizer_options *o = &optimizer->options;
+    const struct kernels *k = kernels_get();
+    switch (o->rule) {
+    case OPTIMIZER_SGD:
+        k->sgd(s.count, sizes, s.g, s.w, s.slot[0]);
+        break;
+    case OPTIMIZER_RMSPROP:
+        k->rmsprop(s.count, sizes, s.g, s.w, s.slot[0], o->centred ? s.slot[1] : NULL,
+                   o->momentum > 0 ? s.slot[o->centred ? 2 : 1] : NULL);
+        break;
+    case OPTIMIZER_ADAM:
+    case OPTIMIZER_ADAMW:
+        k->adam(s.count, sizes, s.g, s.w, s.slot[0], s.slot[1]);
+        break;
     }
+}
+
+/* The sum of squares, by stretches in the kernels' precision; in double where that overflows. */
+static double squares_of(const float *g, size_t count) {
+    enum { STRETCH = 4096 };
+    double sum = 0;
+    for (size_t first = 0; first < count; first += STRETCH) {
+        size_t size = count - first < STRETCH ? count - first : STRETCH;
+        double part = (double)kernels_get()->dot(size, g + first, g + first);
+        bool overflow = !isfinite(part);
+        part = overflow ? 0 : part;
+        for (size_t i = first; overflow && i < first + size; i++)
+            part += (double)g[i] * (double)g[i];
+        sum += part;
+    }
+    return sum;
 }
 
 static double norm_of(const struct graph *graph, const float *gradients) {
     double sum = 0;
     for (int p = 0; p < graph->param_count; p++)
-        for (size_t i = 0; graph->params[p].trained && i < shape_elements(graph->params[p].shape); i++) {
-            double g = (double)gradients[graph->params[p].offset + i];
-            sum += g * g;
-        }
+        if (graph->params[p].trained)
+            sum += squares_of(gradients + graph->params[p].offset, shape_elements(graph->params[p].shape));
     return sqrt(sum);
 }
 
@@ -152,16 +157,11 @@ double optimizer_step(struct optimizer *optimizer, struct model *model, float *g
             continue;
         struct stretch s = {.count = shape_elements(param->shape),
                             .w = model->values + param->offset,
-                            .g = gradients + param->offset,
-                            .decay = param->decayed ? o->weight_decay : 0};
+                            .g = gradients + param->offset};
         for (int i = 0; i < optimizer->slot_count; i++)
             s.slot[i] = optimizer->slot[i] + param->offset;
-        if (o->rule == OPTIMIZER_SGD)
-            sgd(o, s, rate);
-        else if (o->rule == OPTIMIZER_RMSPROP)
-            rmsprop(o, s, rate);
-        else
-            adam(o, s, rate, optimizer->steps);
+        struct step_sizes sizes = sizes_of(optimizer, rate, param->decayed);
+        move(optimizer, s, &sizes);
     }
     return norm;
 }
