@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
-import { equal, same } from "./tap.mjs";
+import { equal, PATIENCE_MS, same, until } from "./tap.mjs";
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const SCREENSHOTS = path.join(ROOT, "build", "screenshots");
@@ -31,16 +31,17 @@ const SIZES = {
 /** Lines that the browser prints about answers with an error status, which some tests ask for on purpose. */
 const EXPECTED = /Failed to load resource/;
 
-/** Opens `url`; the page's `faults` collects what went wrong on it. */
-export async function open(browser, url, { scheme = "light", size = "desk" } = {}) {
+/** Opens `url`; the page's `faults` collects what went wrong on it. With `clock` its time can be put forward. */
+export async function open(browser, url, { scheme = "light", size = "desk", clock = false } = {}) {
   const context = await browser.newContext({
     ...SIZES[size],
     colorScheme: scheme,
     reducedMotion: "reduce",
     locale: "en-GB",
   });
-  context.setDefaultTimeout(15000 * Number(process.env.TENGEN_TEST_SLOW || 1));
+  context.setDefaultTimeout(PATIENCE_MS * Number(process.env.TENGEN_TEST_SLOW || 1));
   const page = await context.newPage();
+  if (clock) await page.clock.install();
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(`script error: ${error.message}`));
   page.on("console", (message) => {
@@ -54,15 +55,40 @@ export async function open(browser, url, { scheme = "light", size = "desk" } = {
   return page;
 }
 
+/** Adds to an error where the page was and what it said, for whoever reads the log of another machine. */
+export async function explained(page, error) {
+  const shown = await page.evaluate(() => document.querySelector("main").innerText).catch((reason) => `(${reason.message})`);
+  error.stack = `${error.stack}\nThe page: ${page.url()}\n${shown.replace(/\s*\n\s*/g, "\n").slice(0, 1500)}`;
+  return error;
+}
+
 /** Runs body(page) on a page of its own, and fails if the page saw any fault. */
 export async function withPage(browser, url, options, body) {
   const page = await open(browser, url, options);
   try {
     await body(page);
     same(page.faults, [], "faults on the page");
+  } catch (error) {
+    throw await explained(page, error);
   } finally {
     await page.context().close();
   }
+}
+
+/** Waits until the page's data are there and its boards and charts are drawn. */
+export async function settled(page) {
+  await page.locator("main h1").waitFor();
+  await until(
+    () =>
+      page.evaluate(() => {
+        const all = (selector) => [...document.querySelectorAll(`main ${selector}`)];
+        const drawn = (selector, part) => all(selector).every((place) => place.querySelector(part));
+        return !all(".skeleton").length && drawn(".board", ".shudan-goban") && drawn(".chart-place", "canvas");
+      }),
+    "everything is drawn",
+  );
+  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
 export async function screenshot(page, name) {

@@ -55,8 +55,11 @@ export function match(text, pattern, what) {
   if (!pattern.test(text)) throw new Error(`${what}: ${inspect(text)} does not match ${pattern}`);
 }
 
-/** Waits until probe() gives something true, and returns it. */
-export async function until(probe, what, timeoutMs = 15000) {
+/** How long anything may take on a machine that does much else. Nothing waits this long unless it fails. */
+export const PATIENCE_MS = 60000;
+
+/** Waits until probe() gives something true, and returns it. `what` may be a function, asked on failure. */
+export async function until(probe, what, timeoutMs = PATIENCE_MS) {
   const end = Date.now() + timeoutMs * Number(process.env.TENGEN_TEST_SLOW || 1);
   let last;
   for (;;) {
@@ -66,7 +69,24 @@ export async function until(probe, what, timeoutMs = 15000) {
     } catch (error) {
       last = error;
     }
-    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms, the last answer was ${inspect(last)}`);
+    if (Date.now() > end) {
+      const text = typeof what === "function" ? what() : what;
+      throw new Error(`${text}: not within ${timeoutMs} ms, the last answer was ${inspect(last)}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Waits until probe() gives `expected`: a page follows what is done to it, but not at once. */
+export async function becomes(probe, expected, what) {
+  let last;
+  const said = () => `${what}: expected ${inspect(expected)}, got ${inspect(last)}`;
+  await until(async () => Object.is((last = await probe()), expected), said);
+}
+
+/** Waits until the text that probe() gives matches, and returns the match. */
+export async function matches(probe, pattern, what) {
+  let last;
+  const said = () => `${what}: ${inspect(last)} does not match ${pattern}`;
+  return until(async () => pattern.exec((last = await probe())), said);
 }

@@ -1,8 +1,8 @@
 // test_mock.mjs - the dashboard against the pretended coordinator: every page, and what a real one cannot be asked for.
 
-import { noHorizontalScroll, open, screenshot, setHidden, violations, withPage } from "./browser.mjs";
+import { noHorizontalScroll, open, screenshot, setHidden, settled, violations, withPage } from "./browser.mjs";
 import { startMock } from "./mock/server.mjs";
-import { equal, match, ok, same, test, until } from "./tap.mjs";
+import { becomes, equal, match, matches, ok, same, test, until } from "./tap.mjs";
 
 const text = (page, selector) => page.locator(selector).first().innerText();
 const countOf = (page, selector) => page.locator(selector).count();
@@ -22,18 +22,25 @@ function mockTest(browser, name, hash, body, { mock: mockOptions = {}, ...pageOp
 }
 
 async function overviewTests(browser) {
-  await mockTest(browser, "the overview shows jobs, workers, games and a live board that moves", "#/", async (page) => {
-    await page.getByRole("heading", { name: "Overview" }).waitFor();
-    match(await text(page, ".area-jobs"), /first games[\s\S]*no worker offers engine:katago/, "jobs");
-    match(await text(page, ".area-workers"), /kitchen-pc[\s\S]*laptop-anna/, "workers");
-    equal(await countOf(page, ".area-games tbody tr"), 8, "latest games");
-    await page.locator(".live-card .shudan-goban").waitFor();
-    const before = await text(page, ".live-caption");
-    await until(async () => (await text(page, ".live-caption")) !== before, "the next move");
-    equal(await text(page, ".sidebar .connection"), "Live", "state of the connection");
-  });
+  await mockTest(
+    browser,
+    "the overview shows jobs, workers, games and a live board that moves",
+    "#/",
+    async (page, mock) => {
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      match(await text(page, ".area-jobs"), /first games[\s\S]*no worker offers engine:katago/, "jobs");
+      match(await text(page, ".area-workers"), /kitchen-pc[\s\S]*laptop-anna/, "workers");
+      equal(await countOf(page, ".area-games tbody tr"), 8, "latest games");
+      await page.locator(".live-card a.live-board .shudan-goban").waitFor();
+      const before = await text(page, ".live-caption");
+      await until(() => mock.hears("live:4"), "the topic of the newest job's games");
+      mock.world.tick();
+      await until(async () => (await text(page, ".live-caption")) !== before, "the next move");
+      await becomes(() => text(page, ".sidebar .connection"), "Live", "state of the connection");
+    },
+  );
   await mockTest(browser, "nothing jumps while the overview loads", "#/", async (page) => {
-    await page.locator(".live-card .shudan-goban").waitFor();
+    await page.locator(".live-card a.live-board .shudan-goban").waitFor();
     const shift = await page.evaluate(
       () =>
         new Promise((resolve) => {
@@ -42,7 +49,8 @@ async function overviewTests(browser) {
             type: "layout-shift",
             buffered: true,
           });
-          setTimeout(() => resolve(sum), 500);
+          // What was buffered is handed over before the page is next idle.
+          requestAnimationFrame(() => requestIdleCallback(() => setTimeout(() => resolve(sum))));
         }),
     );
     ok(shift < 0.1, `cumulative layout shift below 0.1, got ${shift}`);
@@ -76,24 +84,28 @@ async function connectionTests(browser) {
     "a hidden tab holds no stream, and is fresh when it returns",
     "#/jobs",
     async (page, mock) => {
+      await page.locator(".job-table").waitFor(); // the stream may be open before the list has come
       await until(() => mock.streams.size === 1, "one stream");
       await setHidden(page, true);
       await until(() => mock.streams.size === 0, "no stream while hidden");
       const opened = mock.opened;
       const job = mock.world.addJob({ kind: "selfplay", name: "while you were away" });
-      await new Promise((resolve) => setTimeout(resolve, 1200));
+      await page.clock.fastForward(10 * 60000); // whatever the page has put off for ten minutes happens now
+      await page.evaluate(() => fetch("/api/v1/whoami").then((answer) => answer.text()));
       equal(mock.opened, opened, "streams opened while hidden");
       equal(await page.getByText(job.name).count(), 0, "rows of a job that came while hidden");
       await setHidden(page, false);
       await page.getByText(job.name).waitFor();
       await until(() => mock.streams.size === 1, "one stream again");
     },
+    { clock: true },
   );
   await mockTest(
     browser,
     "a lost line is said quietly, polled around, and forgotten when it is back",
     "#/jobs",
     async (page, mock) => {
+      await page.locator(".job-table").waitFor();
       await until(() => mock.streams.size === 1, "a stream");
       mock.noEvents = true;
       mock.dropStreams();
@@ -105,7 +117,7 @@ async function connectionTests(browser) {
       mock.noEvents = false;
       await page.getByRole("button", { name: "Try now" }).click();
       await page.locator(".sidebar .connection-live").waitFor();
-      equal(await page.getByText("The live line to the coordinator is down").count(), 0, "notices");
+      await page.getByText("The live line to the coordinator is down").waitFor({ state: "hidden" });
     },
   );
   await mockTest(browser, "the stream resumes after the last event that was seen", "#/jobs", async (page, mock) => {
@@ -193,7 +205,7 @@ async function formTests(browser) {
       const wrong = field(page, "config.a.playouts").locator(".problem");
       await wrong.waitFor();
       match(await wrong.innerText(), /must be 1 to 10000000/, "problem");
-      equal(await page.evaluate(() => document.activeElement.name), "config.a.playouts", "focused field");
+      await becomes(() => page.evaluate(() => document.activeElement.name), "config.a.playouts", "focused field");
       equal(
         await field(page, "config.a.playouts").locator("input").getAttribute("aria-invalid"),
         "true",
@@ -250,8 +262,7 @@ async function formTests(browser) {
     "#/jobs/new",
     async (page, mock) => {
       await page.getByLabel("Preset").selectOption("selfplay-9x9");
-      const name = await field(page, "name").locator("input").inputValue();
-      ok(name.length > 0, "the preset's name is in the form");
+      await matches(() => field(page, "name").locator("input").inputValue(), /./, "the preset's name in the form");
       await page.goto(`${mock.url}/#/jobs/4`);
       await page.getByRole("link", { name: "Submit again" }).click();
       await until(
@@ -269,24 +280,25 @@ async function jobTests(browser) {
     match(await text(page, ".score-elo"), /Elo\s*95 % between/, "score");
     match(await text(page, ".sprt"), /Sequential test[\s\S]*LLR/, "sequential test");
     await until(async () => (await countOf(page, ".chart canvas")) === 3, "throughput and two metrics");
-    const drawn = await page
-      .locator(".chart canvas")
-      .first()
-      .evaluate((canvas) => {
-        const hex = getComputedStyle(document.documentElement).getPropertyValue("--chart").trim().slice(1);
-        const line = [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        let pixels = 0;
-        for (let i = 0; i < data.length; i += 4) {
-          if (data[i + 3] > 200 && line.every((value, at) => Math.abs(data[i + at] - value) < 24)) pixels += 1;
-        }
-        return pixels;
-      });
-    ok(drawn > 200, `the chart shows a line, got ${drawn} pixels of its colour`);
-    ok((await countOf(page, ".log-line")) > 5, "log lines");
+    const drawn = () =>
+      page
+        .locator(".chart canvas")
+        .first()
+        .evaluate((canvas) => {
+          const hex = getComputedStyle(document.documentElement).getPropertyValue("--chart").trim().slice(1);
+          const line = [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let pixels = 0;
+          for (let i = 0; i < data.length; i += 4) {
+            if (data[i + 3] > 200 && line.every((value, at) => Math.abs(data[i + at] - value) < 24)) pixels += 1;
+          }
+          return pixels;
+        });
+    await until(async () => (await drawn()) > 200, "pixels of the line's colour in the chart");
+    await until(async () => (await countOf(page, ".log-line")) > 5, "log lines");
     await page.getByRole("tab", { name: "Log" }).press("ArrowRight");
-    equal(
-      await page.getByRole("tab", { name: "Tasks" }).getAttribute("aria-selected"),
+    await becomes(
+      () => page.getByRole("tab", { name: "Tasks" }).getAttribute("aria-selected"),
       "true",
       "tab chosen by the arrow key",
     );
@@ -298,7 +310,7 @@ async function jobTests(browser) {
   await mockTest(browser, "the log and the metrics grow while one looks", "#/jobs/3", async (page, mock) => {
     await page.locator(".log-line").first().waitFor();
     const job = mock.world.jobs.find(({ id }) => id === 3);
-    await until(() => [...mock.streams].some(({ topics }) => topics.has("job:3")), "the topic of this job");
+    await until(() => mock.hears("job:3"), "the topic of this job");
     mock.world.emit("log", { job: 3, items: [mock.world.log(job, "warning", "a line that came just now")] }, "job:3");
     await page.locator(".log-warning").getByText("a line that came just now").waitFor();
   });
@@ -314,7 +326,7 @@ async function jobTests(browser) {
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog.getByRole("button", { name: "Cancel the job" }).click();
     await page.locator(".state-cancelled").first().waitFor();
-    equal(await page.getByRole("button", { name: "Pause" }).count(), 0, "buttons to pause a cancelled job");
+    await page.getByRole("button", { name: "Pause" }).waitFor({ state: "detached" });
   });
   await mockTest(browser, "jobs are filtered by state and kind, in the address too", "#/jobs", async (page) => {
     await page.getByLabel("State").selectOption("failed");
@@ -336,32 +348,32 @@ async function gameTests(browser) {
       const position = () => text(page, ".viewer-card .between");
       const press = (name) => page.locator(`[data-control=${name}]`).click();
       await page.locator(".viewer .shudan-goban").waitFor();
-      match(await position(), /Move 74 of 74/, "starts at the end");
+      await matches(position, /Move 74 of 74/, "starts at the end");
       match(await text(page, ".viewer-side"), /[1-9]\d* captured/, "captures");
       await press("first");
-      match(await position(), /Move 0 of 74/, "first");
-      equal(await stonesOn(page, ".viewer"), 0, "stones on the empty board");
+      await matches(position, /Move 0 of 74/, "first");
+      await becomes(() => stonesOn(page, ".viewer"), 0, "stones on the empty board");
       await press("next");
       await page.keyboard.press("ArrowRight");
       await page.keyboard.press("ArrowRight");
-      match(await position(), /Move 3 of 74/, "next, by button and keys");
-      equal(await stonesOn(page, ".viewer"), 3, "stones after three moves");
+      await matches(position, /Move 3 of 74/, "next, by button and keys");
+      await becomes(() => stonesOn(page, ".viewer"), 3, "stones after three moves");
       await press("previous");
       await page.keyboard.press("ArrowLeft");
-      match(await position(), /Move 1 of 74/, "previous");
+      await matches(position, /Move 1 of 74/, "previous");
       await page.keyboard.press("End");
-      match(await position(), /Move 74 of 74/, "last");
+      await matches(position, /Move 74 of 74/, "last");
       await page.keyboard.press("Home");
       await page.locator(".move").nth(9).click();
-      match(await position(), /Move 10 of 74/, "by the list of moves");
-      equal(await countOf(page, ".move[aria-current=step]"), 1, "marked moves");
+      await matches(position, /Move 10 of 74/, "by the list of moves");
+      await becomes(() => countOf(page, ".move[aria-current=step]"), 1, "marked moves");
       await page.getByLabel("Move numbers").check();
-      ok((await countOf(page, ".shudan-marker_label")) > 5, "numbers on stones");
-      equal(await countOf(page, ".shudan-coordx"), 2, "coordinates");
+      await until(async () => (await countOf(page, ".shudan-marker_label")) > 5, "numbers on stones");
+      await becomes(() => countOf(page, ".shudan-coordx"), 2, "coordinates");
       await page.getByLabel("Coordinates").uncheck();
-      equal(await countOf(page, ".shudan-coordx"), 0, "coordinates when switched off");
+      await becomes(() => countOf(page, ".shudan-coordx"), 0, "coordinates when switched off");
       await press("play");
-      await until(async () => /Move 1[2-9]/.test(await position()), "autoplay");
+      await until(async () => Number(/Move (\d+)/.exec(await position())[1]) > 11, "autoplay");
       await page.keyboard.press("Space");
       const download = page.waitForEvent("download");
       await page.getByRole("link", { name: "SGF" }).click();
@@ -373,20 +385,24 @@ async function gameTests(browser) {
     "a live game is followed to its end, then the next is offered",
     "#/jobs/3/live",
     async (page, mock) => {
-      await page.locator(".live-board").first().click();
-      await page.getByText("Live", { exact: true }).last().waitFor();
+      await page.locator("a.live-board").first().click();
+      await page.locator(".live-now").waitFor();
+      await until(() => mock.hears("live:3"), "the topic of this game");
       const title = () => text(page, ".viewer-card .between");
-      const before = await title();
-      await until(async () => (await title()) !== before, "the next move is shown by itself");
+      const [, shown] = await matches(title, /Move (\d+)/, "where it is");
+      mock.world.tick();
+      await matches(title, new RegExp(`Move ${Number(shown) + 1}\\b`), "the next move is shown by itself");
       await page.keyboard.press("Home");
-      match(await title(), /Move 0/, "stepping back stops following");
+      await matches(title, /Move 0/, "stepping back");
+      mock.world.tick();
+      await matches(title, new RegExp(`Move 0 of ${Number(shown) + 2}\\b`), "it goes on, but is not followed");
       await page.keyboard.press("End");
+      for (let i = 0; i < 80; i++) mock.world.tick();
       await page.getByText("This game has ended").waitFor();
       await page.getByRole("link", { name: "Watch the next one" }).click();
       await page.locator(".pulse").waitFor();
-      ok(mock.streams.size === 1, "one stream");
+      await becomes(() => mock.streams.size, 1, "streams");
     },
-    { mock: { tickMs: 120 } },
   );
   await mockTest(browser, "games are filtered by player and job, and paged", "#/games", async (page) => {
     await page.getByRole("button", { name: "Show more" }).click();
@@ -412,9 +428,10 @@ async function adminTests(browser) {
       await attic.getByRole("button", { name: "Disable" }).click();
       await attic.locator(".state-disabled").waitFor();
       await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      const said = page.getByText("Copied").waitFor(); // it does not say so for long
       await page.getByRole("button", { name: "Copy join command" }).click();
-      await page.getByText("Copied").waitFor();
-      match(await page.evaluate(() => navigator.clipboard.readText()), /^tengen work --server /, "clipboard");
+      await said;
+      await matches(() => page.evaluate(() => navigator.clipboard.readText()), /^tengen work --server /, "clipboard");
     },
   );
   await mockTest(browser, "a token is made, shown once, and revoked after a question", "#/tokens", async (page) => {
@@ -426,7 +443,7 @@ async function adminTests(browser) {
     match(await text(page, ".created code"), /^tg_/, "the token");
     await page.locator(".side-foot").getByRole("button", { name: "Sign out" }).waitFor();
     await page.getByRole("button", { name: "I have copied it" }).click();
-    equal(await page.getByText(/tg_[0-9a-f]{10}/).count(), 0, "tokens on the page afterwards");
+    await becomes(() => page.getByText(/tg_[0-9a-f]{10}/).count(), 0, "tokens on the page afterwards");
     await page.getByRole("button", { name: "Revoke attic" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
     await page.locator('[data-token="attic"]').getByText("revoked").waitFor();
@@ -439,21 +456,20 @@ async function frameTests(browser) {
     await page.locator(".side-foot").waitFor();
     const light = await background();
     await page.emulateMedia({ colorScheme: "dark" });
-    const dark = await background();
-    ok(light !== dark, `dark differs from light, both are ${light}`);
+    await until(async () => (await background()) !== light, "dark differs from light");
     const button = page.locator(".side-foot").getByRole("button", { name: /Colours/ });
     await button.click();
-    equal(await background(), light, "light by choice");
+    await becomes(background, light, "light by choice");
     await page.reload();
     await page.locator(".side-foot").waitFor();
-    equal(await background(), light, "light after a reload");
+    await becomes(background, light, "light after a reload");
   });
   await mockTest(browser, "the keyboard reaches everything, and sees where it is", "#/jobs", async (page) => {
     await page.locator(".job-table").waitFor();
     await page.keyboard.press("Tab");
     equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content", "first stop");
     await page.keyboard.press("Enter");
-    equal(await page.evaluate(() => document.activeElement.id), "main", "after the skip link");
+    await becomes(() => page.evaluate(() => document.activeElement.id), "main", "after the skip link");
     equal(new URL(page.url()).hash, "#/jobs", "address after the skip link");
     for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
     const { name, outline } = await page.evaluate(() => {
@@ -479,14 +495,6 @@ const PAGES = {
   workers: "#/workers",
   tokens: "#/tokens",
 };
-
-/** The page's data are there and its board or charts are drawn. */
-async function settled(page) {
-  await page.locator("main h1").waitFor();
-  await until(async () => (await countOf(page, "main .skeleton")) === 0, "loaded");
-  await page.evaluate(() => document.fonts.ready);
-  await page.waitForTimeout(250);
-}
 
 async function looksTests(browser) {
   for (const [scheme, size] of [

@@ -5,7 +5,7 @@
 #include "proto/base/clock.h"
 #include "proto/wire/json.h"
 
-enum { BEAT_TIMEOUT_S = 20, TELL_TIMEOUT_S = 60 };
+enum { BEAT_TIMEOUT_S = 20, TELL_TIMEOUT_S = 60, FIRST_BEAT_MS = 1000 };
 
 static bool ok(const struct http_answer *answer) {
     return answer->status >= 200 && answer->status < 300;
@@ -169,9 +169,10 @@ static void on_beat_timer(uv_timer_t *timer) {
         send_beat(attempt);
 }
 
+/* The first beat comes soon: its answer says whether somebody watches, and a task may be over in seconds. */
 void attempt_beats_start(struct attempt *attempt) {
     if (!attempt->beat && !uv_is_active((uv_handle_t *)&attempt->beat_timer))
-        uv_timer_start(&attempt->beat_timer, on_beat_timer, (uint64_t)attempt->services->beat_s * 1000, 0);
+        uv_timer_start(&attempt->beat_timer, on_beat_timer, FIRST_BEAT_MS, 0);
 }
 
 /* ---- done and fail ---- */

@@ -23,7 +23,7 @@ const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-a
 const SECRET = `tg_${"9f3c1e7ab2".repeat(4)}`; // every token that the mock makes
 
 class Mock {
-  constructor({ world, token = "", tickMs = 500 }) {
+  constructor({ world, token, tickMs }) {
     this.world = world;
     this.token = token;
     this.streams = new Set();
@@ -33,7 +33,7 @@ class Mock {
     this.noEvents = false; // only GET /events is refused
     this.opened = 0; // streams opened so far
     world.listeners.add((name, data, topic) => this.publish(name, data, topic));
-    this.timer = setInterval(() => this.world.tick(), tickMs);
+    this.timer = tickMs ? setInterval(() => this.world.tick(), tickMs) : null;
     this.server = createServer((request, response) => this.handle(request, response));
   }
 
@@ -50,6 +50,11 @@ class Mock {
       this.server.close(resolve);
       this.server.closeAllConnections();
     });
+  }
+
+  /** Whether a page listens, also to `topic` when one is named. */
+  hears(topic = "jobs") {
+    return [...this.streams].some(({ topics }) => topics.has(topic));
   }
 
   dropStreams() {
@@ -319,14 +324,15 @@ class Mock {
   }
 }
 
-/** Starts a mock on an ephemeral port; `empty` for one that nobody has used yet. */
-export async function startMock({ empty = false, token = "", port = 0, tickMs = 500 } = {}) {
+/** Starts a mock on an ephemeral port; `empty` for one that nobody has used yet. Its world moves only when a test calls
+ * world.tick(), so that no test depends on how fast the machine is; by itself with `tickMs`. */
+export async function startMock({ empty = false, token = "", port = 0, tickMs = 0 } = {}) {
   const mock = new Mock({ world: empty ? new World() : busyWorld(), token, tickMs });
   mock.url = await mock.listen(port);
   return mock;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const mock = await startMock({ port: Number(process.argv[2] || 0) });
+  const mock = await startMock({ port: Number(process.argv[2] || 0), tickMs: 500 });
   console.log(mock.url);
 }

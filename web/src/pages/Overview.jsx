@@ -150,7 +150,10 @@ function LiveGame({ jobs }) {
     [id],
     { topics, reduce: (old, name, event) => (name === "live" && event.job === id ? event.games : old) },
   );
-  const live = games?.[0];
+  const last = useRef({ id: 0, live: null });
+  if (games?.[0]) last.current = { id, live: games[0] };
+  // Between two games the board stays as the last one left it.
+  const live = games?.[0] || (id && last.current.id === id ? last.current.live : null);
   return (
     <Card
       title="Live"

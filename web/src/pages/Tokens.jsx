@@ -156,9 +156,11 @@ function Manage() {
     <>
       <LoadError error={error} reload={reload} />
       {created && <Created token={created} onDone={() => setCreated(null)} />}
-      <Card title="Create a token">
-        <CreateForm onCreated={made} first={tokens?.length === 0} key={tokens ? tokens.length === 0 : "loading"} />
-      </Card>
+      {tokens && (
+        <Card title="Create a token">
+          <CreateForm onCreated={made} first={tokens.length === 0} key={tokens.length === 0} />
+        </Card>
+      )}
       {!tokens && !error && <Skeleton rows={4} />}
       {tokens && tokens.length === 0 && (
         <Empty title="There are no tokens" icon="tokens">
