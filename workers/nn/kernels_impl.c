@@ -59,8 +59,9 @@ INLINE vf pass_positive(vf gate, vf value) {
     return (vf)((mask)value & (mask)(gate > 0));
 }
 
+/* max(value, 0), but NaN stays NaN: what is damaged must show. */
 INLINE vf positive(vf value) {
-    return pass_positive(value, value);
+    return (vf)((mask)value & ~(mask)(value < 0));
 }
 
 /* ---- matrix product ---- */
