@@ -233,7 +233,9 @@ static int finish_work(struct store_tx *tx, void *arg, struct problem *problem) 
         return error;
     }
     if (upload->dataset) {
-        return dataset_insert(tx, upload->content, upload->name, upload->now_ms, &upload->row);
+        struct dataset_new dataset = {
+            .content = upload->content, .now_ms = upload->now_ms, .name = upload->name, .info = "null"};
+        return dataset_insert(tx, &dataset, &upload->row);
     }
     struct checkpoint_new checkpoint = {.content = upload->content,
                                         .name = upload->name,
@@ -535,10 +537,11 @@ static int add_checkpoint(void *arg, const struct checkpoint_row *row) {
     char hex[SHA256_HEX];
     sha256_hex(row->digest, hex);
     return list_add(arg, row->id,
-                    json_pack("{s:I, s:s, s:I, s:s, s:o, s:o, s:I, s:o}", "id", (json_int_t)row->id, "sha256",
-                              hex, "bytes", (json_int_t)row->bytes, "name", row->name, "job",
-                              null_or_ms(row->job), "task", null_or_ms(row->task), "created_ms",
-                              (json_int_t)row->created_ms, "metadata", null_or_text_json(row->metadata)));
+                    json_pack("{s:I, s:s, s:I, s:s, s:I, s:o, s:o, s:I, s:o}", "id", (json_int_t)row->id,
+                              "sha256", hex, "bytes", (json_int_t)row->bytes, "name", row->name, "step",
+                              (json_int_t)row->step, "job", null_or_ms(row->job), "task",
+                              null_or_ms(row->task), "created_ms", (json_int_t)row->created_ms, "metadata",
+                              null_or_text_json(row->metadata)));
 }
 
 static int list_checkpoints(struct store_tx *tx, void *arg, struct problem *problem) {
@@ -567,9 +570,9 @@ static int add_dataset(void *arg, const struct dataset_row *row) {
     char hex[SHA256_HEX];
     sha256_hex(row->digest, hex);
     return list_add(arg, row->id,
-                    json_pack("{s:I, s:s, s:s, s:I, s:I}", "id", (json_int_t)row->id, "name", row->name,
+                    json_pack("{s:I, s:s, s:s, s:I, s:I, s:o}", "id", (json_int_t)row->id, "name", row->name,
                               "sha256", hex, "bytes", (json_int_t)row->bytes, "created_ms",
-                              (json_int_t)row->created_ms));
+                              (json_int_t)row->created_ms, "info", null_or_text_json(row->info)));
 }
 
 static int list_datasets(struct store_tx *tx, void *arg, struct problem *problem) {

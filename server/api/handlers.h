@@ -52,8 +52,9 @@ HANDLER(worker_enable);
 
 HANDLER(worker_lease); /* leases.c */
 HANDLER(task_beat);    /* beats.c */
-HANDLER(task_chunk);   /* results.c */
-HANDLER(task_done);
+HANDLER(task_chunk);   /* chunks.c */
+HANDLER(job_reports);  /* reports.c */
+HANDLER(task_done);    /* results.c */
 HANDLER(task_fail);
 HANDLER(stream_get); /* streams.c */
 

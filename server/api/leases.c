@@ -18,6 +18,7 @@
 #include "proto/wire/json.h"
 #include "server/api/fleet.h"
 #include "server/api/handlers.h"
+#include "server/api/inputs.h"
 #include "server/api/jobs.h"
 #include "server/api/live.h"
 
@@ -29,7 +30,9 @@ struct grant {
     struct lease_call *lease;
     struct sched_lease what;
     int64_t units_done;
+    char *inputs, *resume; /* JSON text; NULL: it has none */
     bool failed;
+    bool missing; /* an input that is not there: the job cannot go on */
 };
 
 struct regrant {
@@ -74,9 +77,10 @@ static int append_task(struct buf *out, const struct job *job, const struct gran
         out,
         "{\"id\":%" PRId64 ",\"job\":%" PRId64 ",\"job_name\":%s,\"kind\":\"%s\",\"attempt\":%d,"
         "\"index\":%" PRId64 ",\"units\":%" PRId64 ",\"units_done\":%" PRId64 ",\"seed\":%" PRIu64
-        ",\"config\":%s,\"inputs\":%s,\"hang_s\":%d,\"memory_bytes\":0}",
+        ",\"config\":%s,\"inputs\":%s,\"resume\":%s,\"hang_s\":%d,\"memory_bytes\":0}",
         lease->task, lease->job, job->name, job->kind_name, lease->attempt, lease->index, lease->units,
-        grant->units_done, task_seed(job, lease->index), job->config, job->inputs, job->patience_s);
+        grant->units_done, task_seed(job, lease->index), job->config, grant->inputs ? grant->inputs : "{}",
+        grant->resume ? grant->resume : "null", job->patience_s);
 }
 
 static int append_tasks(struct lease_call *call, struct buf *out) {
@@ -147,10 +151,57 @@ static void answer_when_written(struct lease_call *call) {
 
 /* ---- granting ---- */
 
+struct job_inputs {
+    struct store_tx *tx;
+    json_t *resolved;
+    struct problem *problem;
+};
+
+static int resolve_inputs(void *arg, const struct job_row *row) {
+    struct job_inputs *inputs = arg;
+    return inputs_resolve(inputs->tx, row->inputs, &inputs->resolved, inputs->problem);
+}
+
+/* What an earlier attempt has reached. */
+static int find_resume(struct store_tx *tx, struct grant *grant) {
+    struct resume_pair pair;
+    char checkpoint[SHA256_HEX], state[SHA256_HEX];
+    int error = grant->what.attempt > 1 ? resume_find(tx, grant->what.task, &pair) : TG_ENOT_FOUND;
+    if (error) {
+        return error == TG_ENOT_FOUND ? TG_OK : error;
+    }
+    sha256_hex(pair.checkpoint, checkpoint);
+    sha256_hex(pair.state, state);
+    json_t *resume =
+        json_pack("{s:{s:s}, s:{s:s}}", "checkpoint", "sha256", checkpoint, "state", "sha256", state);
+    grant->resume = resume ? json_dumps(resume, JSON_COMPACT) : NULL;
+    json_decref(resume);
+    return grant->resume ? TG_OK : TG_ENO_MEMORY;
+}
+
 static int write_lease(struct store_tx *tx, void *arg, struct problem *problem) {
     struct grant *grant = arg;
     struct task_holder holder = {grant->what.task, grant->lease->worker, grant->what.attempt};
-    return task_lease(tx, &holder, clock_wall_ms(), &grant->units_done, problem);
+    struct job_inputs inputs = {.tx = tx, .problem = problem};
+    int error = task_lease(tx, &holder, clock_wall_ms(), &grant->units_done, problem);
+    if (!error) {
+        error = job_get(tx, grant->what.job, resolve_inputs, &inputs);
+        grant->missing = error == TG_ENOT_FOUND;
+    }
+    if (!error) {
+        grant->inputs = json_dumps(inputs.resolved, JSON_COMPACT);
+        error = grant->inputs ? find_resume(tx, grant) : TG_ENO_MEMORY;
+    }
+    json_decref(inputs.resolved);
+    return error;
+}
+
+static void release_grants(void *arg) {
+    struct lease_call *call = arg;
+    for (int i = 0; i < call->grant_count; i++) {
+        free(call->grants[i].inputs);
+        free(call->grants[i].resume);
+    }
 }
 
 static void lease_written(void *arg, int error, const struct problem *problem) {
@@ -163,6 +214,10 @@ static void lease_written(void *arg, int error, const struct problem *problem) {
         call->reason = "the coordinator could not store the lease";
         call->problem = *problem;
         call->problem.error = error;
+        if (grant->missing) {
+            call->reason = "an input of the job is missing";
+            job_end_by_itself(api, grant->what.job, JOB_FAILED, problem);
+        }
         api_changed(api);
     } else {
         struct job *job = jobs_find(api->jobs, grant->what.job);
@@ -367,7 +422,7 @@ static int read_call(struct lease_call *call, const json_t *body, struct problem
     }
     if (!error) {
         call->grants = http_alloc(call->call.request, (size_t)call->free * sizeof *call->grants + 1);
-        error = call->grants ? TG_OK : TG_ENO_MEMORY;
+        error = call->grants ? http_on_free(call->call.request, release_grants, call) : TG_ENO_MEMORY;
     }
     return error;
 }

@@ -59,6 +59,7 @@ static struct http_route routes[] = {
     ASK("/jobs/{id}/games", MAY_VIEW, handle_job_games, PAGE),
     GET("/jobs/{id}/live", MAY_VIEW, handle_job_live),
     ASK("/jobs/{id}/checkpoints", MAY_VIEW, handle_job_checkpoints, PAGE),
+    GET("/jobs/{id}/reports", MAY_VIEW, handle_job_reports),
 
     ASK("/games", MAY_VIEW, handle_games_list, PAGE, "job", "player"),
     GET("/games/{id}.sgf", MAY_VIEW, handle_game_sgf),

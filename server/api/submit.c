@@ -10,6 +10,7 @@
 #include "proto/base/log.h"
 #include "proto/wire/json.h"
 #include "server/api/handlers.h"
+#include "server/api/inputs.h"
 #include "server/api/jobs.h"
 
 enum { SET_MAX = 256, AFTER_MAX = 64, KEY_MAX = 128 };
@@ -127,7 +128,7 @@ static const struct kind_input *find_input(const struct kind *kind, const char *
     return NULL;
 }
 
-/* {"job": 12, "output": "checkpoint"}, {"checkpoint": "<sha256>"} or {"dataset": 3}. */
+/* Its form (inputs.h); a job that it names is waited for. */
 static int check_input(const struct submit_call *call, int place, struct submitted *job, const char *name,
                        const json_t *value, struct problem *problem) {
     char field[PROBLEM_FIELD_MAX];
@@ -136,28 +137,14 @@ static int check_input(const struct submit_call *call, int place, struct submitt
         return problem_set(problem, TG_EUNKNOWN_OPTION, field, "the kind %s takes no such input",
                            job->kind->name);
     }
+    int error = inputs_form(find_input(job->kind, name), value, field, problem);
     const json_t *other = json_object_get(value, "job");
-    if (other) {
-        static const char *const names[] = {"job", "output", NULL};
-        const char *output;
-        struct reference reference = {0};
-        int error = json_only(value, names, problem);
-        if (!error) {
-            error = json_get_string(value, "output", 64, &output, problem);
-        }
-        if (!error) {
-            error = read_reference(call, place, other, field, &reference, problem);
-        }
-        return error ? error : add_after(job, reference, problem);
+    if (error || !other) {
+        return error;
     }
-    uint8_t digest[SHA256_BYTES];
-    const char *sha256 = json_string_value(json_object_get(value, "checkpoint"));
-    bool known = json_object_size(value) == 1 && ((sha256 && sha256_parse(sha256, digest) == TG_OK) ||
-                                                  json_integer_value(json_object_get(value, "dataset")) > 0);
-    return known ? TG_OK
-                 : problem_set(problem, TG_EINVALID, field,
-                               "must be {\"job\": ID, \"output\": NAME}, {\"checkpoint\": SHA256} or "
-                               "{\"dataset\": ID}");
+    struct reference reference = {0};
+    error = read_reference(call, place, other, field, &reference, problem);
+    return error ? error : add_after(job, reference, problem);
 }
 
 static int check_inputs(const struct submit_call *call, int place, struct submitted *job,
@@ -350,6 +337,16 @@ static int copy_row(void *arg, const struct job_row *row) {
     return 0;
 }
 
+/* In a set a problem says whose it is. */
+static int name_place(const struct submit_call *call, int place, int error, struct problem *problem) {
+    char prefix[24];
+    snprintf(prefix, sizeof prefix, "jobs.%d", place);
+    if (call->set) {
+        problem_prefix(problem, prefix);
+    }
+    return error;
+}
+
 static int insert_job(struct store_tx *tx, struct submit_call *call, int place, struct problem *problem) {
     struct submitted *job = &call->jobs[place];
     int64_t after[AFTER_MAX];
@@ -357,6 +354,10 @@ static int insert_job(struct store_tx *tx, struct submit_call *call, int place, 
         after[i] = id_of(call, job->after[i]);
     }
     replace_locals(call, job, place);
+    int error = inputs_settle(tx, job->inputs, problem);
+    if (error) {
+        return name_place(call, place, error, problem);
+    }
     char *document = json_text(job->document);
     job->stored_config = json_text(job->config);
     job->stored_inputs = json_text(job->inputs);
@@ -372,8 +373,8 @@ static int insert_job(struct store_tx *tx, struct submit_call *call, int place, 
                           .task_units = job->task_units,
                           .retention = job->retention,
                           .now_ms = call->now_ms};
-    int error = document && job->stored_config && job->stored_inputs ? job_insert(tx, &new, &job->id, problem)
-                                                                     : TG_ENO_MEMORY;
+    error = document && job->stored_config && job->stored_inputs ? job_insert(tx, &new, &job->id, problem)
+                                                                 : TG_ENO_MEMORY;
     free(document);
     if (!error) {
         error = job_get(tx, job->id, copy_row, &call->rows[place]);

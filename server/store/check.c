@@ -124,6 +124,11 @@ static int check_piece(sqlite3_stmt *row, void *context) {
     return 0;
 }
 
+static int content_unused(sqlite3_stmt *row, void *context) {
+    fault(context, "content %lld: no checkpoint and no data set is made of it", (long long)db_i64(row, 0));
+    return 0;
+}
+
 static int check_contents(struct check *check) {
     struct content_hash state = {.check = check};
     sqlite3_stmt *stmt;
@@ -136,6 +141,11 @@ static int check_contents(struct check *check) {
         error = db_each(check->db, stmt, check_piece, &state);
     if (!error)
         close_content(&state);
+    if (!error)
+        error = each(check,
+                     "SELECT id FROM contents WHERE digest IS NOT NULL AND id NOT IN (SELECT content FROM"
+                     " checkpoints UNION SELECT content FROM datasets)",
+                     content_unused);
     return error;
 }
 
@@ -224,6 +234,15 @@ static int check_states(struct check *check) {
             each(check,
                  "SELECT DISTINCT j.id, 'has ended, but task ' || t.id || ' is open' FROM jobs j JOIN tasks t"
                  " ON t.job = j.id AND t.state IN (0, 1) WHERE j.state IN (3, 4, 5)",
+                 job_fault);
+    if (!error)
+        error =
+            each(check,
+                 "SELECT k.job, 'checkpoint ' || k.id || ' does not belong to the chunk that brought it' FROM"
+                 " checkpoints k LEFT JOIN chunks c ON c.id = k.chunk WHERE k.job <> 0 AND k.chunk IS NOT"
+                 " NULL AND (c.job, c.task, c.attempt) IS NOT (k.job, k.task, k.attempt)"
+                 " UNION ALL SELECT r.job, 'its report ' || r.name || ' is of another job''s chunk' FROM"
+                 " reports r LEFT JOIN chunks c ON c.id = r.chunk WHERE c.job IS NOT r.job",
                  job_fault);
     if (!error)
         error = each(

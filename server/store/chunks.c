@@ -12,30 +12,8 @@
 #include "server/store/db.h"
 
 #include <math.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include "proto/wire/chunk.h"
-
-_Static_assert(CHUNK_DIGEST_BYTES == crypto_generichash_BYTES, "digest is BLAKE2b-256");
-
-int chunk_prepare(const void *data, size_t size, struct chunk_ready *out, struct problem *problem) {
-    *out = (struct chunk_ready){.data = data, .size = size};
-    struct chunk_view view;
-    int error = chunk_open(data, size, &view, problem);
-    if (error)
-        return error;
-    out->header = json_incref(view.header);
-    chunk_view_free(&view);
-    out->units = json_integer_value(json_object_get(out->header, "units"));
-    crypto_generichash(out->digest, sizeof out->digest, data, size, NULL, 0);
-    return 0;
-}
-
-void chunk_ready_free(struct chunk_ready *chunk) {
-    json_decref(chunk->header);
-    chunk->header = NULL;
-}
 
 /* ---- insert ---- */
 
@@ -90,6 +68,14 @@ static int find_stored(struct store_tx *tx, const struct task_holder *holder, in
                        (long long)holder->task, (long long)seq);
 }
 
+int chunk_is_stored(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
+                    const struct chunk_ready *chunk, bool *stored) {
+    int64_t cursor;
+    int error = find_stored(tx, holder, seq, chunk, &cursor, NULL);
+    *stored = error == 0;
+    return error == TG_ENOT_FOUND || error == TG_ECHUNK_CONFLICT ? 0 : error;
+}
+
 static int check_fence(const struct task_holder *holder, const struct task_state_row *task,
                        const struct chunk_ready *chunk, struct problem *problem) {
     if (!task->open || task->worker != holder->worker || task->attempt != holder->attempt)
@@ -112,7 +98,8 @@ static int insert_chunk(struct store_tx *tx, int64_t job, const struct task_hold
                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                "iiiiiiibtb", job, holder->task, (int64_t)holder->attempt, seq, chunk->units,
                (int64_t)chunk->size, now_ms, chunk->digest, sizeof chunk->digest,
-               counters == NULL ? "{}" : counters, chunk->data, chunk->size);
+               counters == NULL ? "{}" : counters, chunk->brings == CHUNK_EXPERIENCE ? chunk->data : NULL,
+               chunk->brings == CHUNK_EXPERIENCE ? chunk->size : 0);
     free(counters);
     return error;
 }
@@ -176,9 +163,44 @@ static int describe_stored(struct store_tx *tx, const struct task_state_row *tas
     return error == TG_ENOT_FOUND ? 0 : error;
 }
 
+static int store_checkpoint(struct store_tx *tx, const struct task_holder *holder,
+                            const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out,
+                            struct problem *problem) {
+    struct checkpoint_new checkpoint = {.job = out->job,
+                                        .task = holder->task,
+                                        .attempt = holder->attempt,
+                                        .chunk = out->cursor,
+                                        .step = chunk->step,
+                                        .name = chunk->name,
+                                        .metadata = chunk->metadata,
+                                        .now_ms = now_ms};
+    int64_t bytes;
+    bool existed;
+    int error = chunk->upload ? content_finish(tx, chunk->upload, chunk->sha256, (int64_t)chunk->body.size,
+                                               &checkpoint.content, &existed, problem)
+                              : content_find(tx, chunk->sha256, &checkpoint.content, &bytes);
+    if (error == TG_ENOT_FOUND)
+        return problem_set(problem, TG_EBUSY, NULL, "the same content was just removed; send it again");
+    if (!error)
+        error = checkpoint_insert(tx, &checkpoint, &out->checkpoint);
+    return error ? error : checkpoint_tidy(tx, &checkpoint, out->checkpoint);
+}
+
+static int store_report(struct store_tx *tx, const struct chunk_ready *chunk, int64_t now_ms,
+                        const struct chunk_stored *out, struct problem *problem) {
+    struct report_new report = {.job = out->job,
+                                .step = chunk->step,
+                                .chunk = out->cursor,
+                                .now_ms = now_ms,
+                                .name = chunk->name,
+                                .data = (const char *)chunk->body.data};
+    return report_put(tx, &report, problem);
+}
+
 static int store_new(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
-                     const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out) {
-    const json_t *game = json_object_get(chunk->header, "game");
+                     const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out,
+                     struct problem *problem) {
+    const json_t *game = chunk->brings == CHUNK_EXPERIENCE ? json_object_get(chunk->header, "game") : NULL;
     int error = insert_chunk(tx, out->job, holder, seq, chunk, now_ms);
     if (error)
         return error;
@@ -187,6 +209,10 @@ static int store_new(struct store_tx *tx, const struct task_holder *holder, int6
         error = insert_game(tx, out->cursor, out->job, holder->task, game, now_ms);
         out->game = out->cursor;
     }
+    if (!error && chunk->brings == CHUNK_CHECKPOINT)
+        error = store_checkpoint(tx, holder, chunk, now_ms, out, problem);
+    if (!error && chunk->brings == CHUNK_REPORT)
+        error = store_report(tx, chunk, now_ms, out, problem);
     if (!error)
         error = add_totals(tx, out->job, json_object_get(chunk->header, "counters"));
     return error ? error : count_units(tx, holder->task, chunk, json_is_object(game), out);
@@ -211,7 +237,7 @@ int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t 
     if (error != TG_ENOT_FOUND)
         return error;
     error = check_fence(holder, &task, chunk, problem);
-    return error ? error : store_new(tx, holder, seq, chunk, now_ms, out);
+    return error ? error : store_new(tx, holder, seq, chunk, now_ms, out, problem);
 }
 
 /* ---- the log ---- */
@@ -261,6 +287,12 @@ int chunk_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit, size
     return error == STOP_FULL ? 0 : error;
 }
 
+int chunk_last(struct store_tx *tx, int64_t job, int64_t *cursor) {
+    return db_int(tx, cursor,
+                  "SELECT id FROM chunks WHERE job = ? AND data IS NOT NULL ORDER BY id DESC LIMIT 1", "i",
+                  job);
+}
+
 /* ---- retention ---- */
 
 struct retain_job {
@@ -272,7 +304,9 @@ static int keep_from(struct store_tx *tx, const struct retain_job *job, int64_t 
     int64_t by_count = 0, by_age = 0;
     int error = 0;
     if (job->keep_count > 0) {
-        error = db_int(tx, &by_count, "SELECT id FROM chunks WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+        error = db_int(tx, &by_count,
+                       "SELECT id FROM chunks WHERE job = ? AND data IS NOT NULL ORDER BY id DESC LIMIT 1"
+                       " OFFSET ?",
                        "ii", job->id, job->keep_count - 1);
         error = error == TG_ENOT_FOUND ? 0 : error;
     }

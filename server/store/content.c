@@ -108,72 +108,33 @@ int content_read(struct store_tx *tx, int64_t content, int64_t offset, void *dat
     return error ? error : copy.got == size ? 0 : TG_ECORRUPT;
 }
 
-/* ---- checkpoints ---- */
-
-int checkpoint_insert(struct store_tx *tx, const struct checkpoint_new *checkpoint, int64_t *id) {
+int content_free(struct store_tx *tx, int64_t content) {
     TG_ASSERT(tx->writable);
-    int error = db_run(tx,
-                       "INSERT OR IGNORE INTO checkpoints (content, job, task, name, metadata, created_ms)"
-                       " VALUES (?, ?, ?, ?, ?, ?)",
-                       "iiitti", checkpoint->content, checkpoint->job, checkpoint->task, checkpoint->name,
-                       checkpoint->metadata, checkpoint->now_ms);
-    return error ? error
-                 : db_int(tx, id, "SELECT id FROM checkpoints WHERE content = ? AND job = ?", "ii",
-                          checkpoint->content, checkpoint->job);
+    return db_run(tx,
+                  "DELETE FROM contents WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE content"
+                  " = ?1) AND NOT EXISTS (SELECT 1 FROM datasets WHERE content = ?1)",
+                  "i", content);
 }
 
-static int read_digest(sqlite3_stmt *row, int column, uint8_t digest[SHA256_BYTES]) {
+int db_digest(sqlite3_stmt *row, int column, uint8_t digest[SHA256_BYTES]) {
     if (sqlite3_column_bytes(row, column) != SHA256_BYTES)
         return TG_ECORRUPT;
     memcpy(digest, sqlite3_column_blob(row, column), SHA256_BYTES);
     return 0;
 }
 
-struct checkpoint_sink {
-    checkpoint_row_fn fn;
-    void *arg;
-};
-
-static int give_checkpoint(sqlite3_stmt *row, void *context) {
-    struct checkpoint_sink *sink = context;
-    struct checkpoint_row checkpoint = {.id = db_i64(row, 0),
-                                        .content = db_i64(row, 1),
-                                        .bytes = db_i64(row, 2),
-                                        .job = db_i64(row, 3),
-                                        .task = db_i64(row, 4),
-                                        .created_ms = db_i64(row, 5),
-                                        .name = db_text(row, 6),
-                                        .metadata = db_text(row, 7)};
-    int error = read_digest(row, 8, checkpoint.digest);
-    return error ? error : sink->fn(sink->arg, &checkpoint);
-}
-
-int checkpoint_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit, checkpoint_row_fn fn,
-                    void *arg) {
-#define CHECKPOINTS                                                                                          \
-    "SELECT k.id, k.content, c.bytes, k.job, k.task, k.created_ms, k.name, k.metadata, c.digest"             \
-    " FROM checkpoints k JOIN contents c ON c.id = k.content WHERE k.id < ?1 "
-    static const char *const all = CHECKPOINTS "AND ?2 = 0 ORDER BY k.id DESC LIMIT ?3";
-    static const char *const of_job = CHECKPOINTS "AND k.job = ?2 ORDER BY k.id DESC LIMIT ?3";
-#undef CHECKPOINTS
-    sqlite3_stmt *stmt;
-    int error = db_bind(tx, &stmt, job == 0 ? all : of_job, "iii", cursor ? cursor : INT64_MAX, job,
-                        (int64_t)db_limit(limit));
-    return error ? error : db_each(tx, stmt, give_checkpoint, &(struct checkpoint_sink){fn, arg});
-}
-
 /* ---- data sets ---- */
 
-int dataset_insert(struct store_tx *tx, int64_t content, const char *name, int64_t now_ms, int64_t *id) {
+int dataset_insert(struct store_tx *tx, const struct dataset_new *dataset, int64_t *id) {
     TG_ASSERT(tx->writable);
-    int error = db_run(tx, "INSERT INTO datasets (content, name, created_ms) VALUES (?, ?, ?)", "iti",
-                       content, name, now_ms);
+    int error = db_run(tx, "INSERT INTO datasets (content, name, created_ms, info) VALUES (?, ?, ?, ?)",
+                       "itit", dataset->content, dataset->name, dataset->now_ms, dataset->info);
     *id = db_inserted(tx);
     return error;
 }
 
 struct dataset_sink {
-    int (*fn)(void *arg, const struct dataset_row *row);
+    dataset_row_fn fn;
     void *arg;
 };
 
@@ -183,33 +144,68 @@ static int give_dataset(sqlite3_stmt *row, void *context) {
                                   .content = db_i64(row, 1),
                                   .bytes = db_i64(row, 2),
                                   .created_ms = db_i64(row, 3),
-                                  .name = db_text(row, 4)};
-    int error = read_digest(row, 5, dataset.digest);
+                                  .name = db_text(row, 4),
+                                  .info = db_text(row, 6)};
+    int error = db_digest(row, 5, dataset.digest);
     return error ? error : sink->fn(sink->arg, &dataset);
 }
 
 #define DATASETS                                                                                             \
-    "SELECT d.id, d.content, c.bytes, d.created_ms, d.name, c.digest FROM datasets d JOIN contents c ON "    \
-    "c.id = d.content "
+    "SELECT d.id, d.content, c.bytes, d.created_ms, d.name, c.digest, d.info FROM datasets d JOIN contents " \
+    "c ON c.id = d.content "
 
-int dataset_get(struct store_tx *tx, int64_t id, int (*fn)(void *arg, const struct dataset_row *row),
-                void *arg) {
-    sqlite3_stmt *stmt;
-    int error = db_bind(tx, &stmt, DATASETS "WHERE d.id = ?", "i", id);
-    if (error)
-        return error;
+/* The statement's first row, if it has one. */
+static int give_first(struct store_tx *tx, sqlite3_stmt *stmt, dataset_row_fn fn, void *arg) {
     int got = db_step(tx, stmt);
     if (got <= 0)
         return got < 0 ? got : TG_ENOT_FOUND;
-    error = give_dataset(stmt, &(struct dataset_sink){fn, arg});
+    int error = give_dataset(stmt, &(struct dataset_sink){fn, arg});
     db_reset(stmt);
     return error;
 }
 
-int dataset_list(struct store_tx *tx, int64_t cursor, int limit,
-                 int (*fn)(void *arg, const struct dataset_row *row), void *arg) {
+int dataset_get(struct store_tx *tx, int64_t id, dataset_row_fn fn, void *arg) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, DATASETS "WHERE d.id = ?", "i", id);
+    return error ? error : give_first(tx, stmt, fn, arg);
+}
+
+int dataset_named(struct store_tx *tx, const char *name, dataset_row_fn fn, void *arg) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, DATASETS "WHERE d.name = ? ORDER BY d.id DESC LIMIT 1", "t", name);
+    return error ? error : give_first(tx, stmt, fn, arg);
+}
+
+int dataset_list(struct store_tx *tx, int64_t cursor, int limit, dataset_row_fn fn, void *arg) {
     sqlite3_stmt *stmt;
     int error = db_bind(tx, &stmt, DATASETS "WHERE d.id < ? ORDER BY d.id DESC LIMIT ?", "ii",
                         cursor ? cursor : INT64_MAX, (int64_t)db_limit(limit));
     return error ? error : db_each(tx, stmt, give_dataset, &(struct dataset_sink){fn, arg});
+}
+
+/* The first job that is not over and takes the data set. Submitted names have become ids (server/api). */
+static int find_user(struct store_tx *tx, int64_t id, int64_t *job) {
+    int error =
+        db_int(tx, job,
+               "SELECT j.id FROM jobs j, json_each(j.inputs) e WHERE j.state IN (0, 1, 2) AND e.type ="
+               " 'object' AND json_extract(e.value, '$.dataset') = ? ORDER BY j.id LIMIT 1",
+               "i", id);
+    return error == TG_ENOT_FOUND ? 0 : error;
+}
+
+int dataset_delete(struct store_tx *tx, int64_t id, struct problem *problem) {
+    TG_ASSERT(tx->writable);
+    int64_t content = 0, job = 0;
+    int error = db_int(tx, &content, "SELECT content FROM datasets WHERE id = ?", "i", id);
+    if (error == TG_ENOT_FOUND)
+        return problem_set(problem, error, "id", "there is no data set %lld", (long long)id);
+    if (!error)
+        error = find_user(tx, id, &job);
+    if (error)
+        return error;
+    if (job)
+        return problem_set(problem, TG_EWRONG_STATE, "id",
+                           "job %lld needs this data set and is not over; cancel it first", (long long)job);
+    error = db_run(tx, "DELETE FROM datasets WHERE id = ?", "i", id);
+    return error ? error : content_free(tx, content);
 }

@@ -51,6 +51,9 @@ bool db_in_transaction(struct store_tx *db);
 typedef int (*db_row_fn)(sqlite3_stmt *row, void *context);
 int db_each(struct store_tx *db, sqlite3_stmt *stmt, db_row_fn fn, void *context);
 
+/* Copies a column of SHA256_BYTES; TG_ECORRUPT when it has another size. */
+int db_digest(sqlite3_stmt *row, int column, uint8_t digest[SHA256_BYTES]);
+
 static inline const char *db_text(sqlite3_stmt *row, int column) {
     return (const char *)sqlite3_column_text(row, column);
 }

@@ -92,9 +92,34 @@ static const char *const schema_1[] = {
     "CREATE INDEX idempotency_by_time ON idempotency (created_ms);",
     NULL,
 };
+
+/* Checkpoints and reports out of tasks. A checkpoint is there once for each chunk that brought it; uploaded ones
+ * (job 0) once for each content. */
+static const char *const schema_2[] = {
+    "CREATE TABLE checkpoints_2 (id INTEGER PRIMARY KEY, content INTEGER NOT NULL REFERENCES contents,"
+    "  job INTEGER NOT NULL, task INTEGER NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,"
+    "  chunk INTEGER UNIQUE REFERENCES chunks, name TEXT NOT NULL, step INTEGER NOT NULL DEFAULT 0,"
+    "  metadata TEXT NOT NULL, created_ms INTEGER NOT NULL);"
+    "INSERT INTO checkpoints_2 (id, content, job, task, name, metadata, created_ms)"
+    "  SELECT id, content, job, task, name, metadata, created_ms FROM checkpoints;"
+    "DROP TABLE checkpoints;"
+    "ALTER TABLE checkpoints_2 RENAME TO checkpoints;"
+    "CREATE UNIQUE INDEX checkpoints_uploaded ON checkpoints (content) WHERE job = 0;"
+    "CREATE INDEX checkpoints_by_content ON checkpoints (content);"
+    "CREATE INDEX checkpoints_by_job ON checkpoints (job);"
+    "CREATE INDEX checkpoints_by_task ON checkpoints (task, name, step);",
+
+    "CREATE TABLE reports (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, name TEXT NOT NULL,"
+    "  step INTEGER NOT NULL, chunk INTEGER NOT NULL REFERENCES chunks, time_ms INTEGER NOT NULL, data TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX reports_by_name ON reports (job, name);",
+
+    "ALTER TABLE tasks ADD COLUMN resumed_step INTEGER NOT NULL DEFAULT -1;", /* where the present attempt began */
+    "ALTER TABLE datasets ADD COLUMN info TEXT NOT NULL DEFAULT 'null';",
+    NULL,
+};
 /* clang-format on */
 
-static const char *const *const migrations[] = {schema_1};
+static const char *const *const migrations[] = {schema_1, schema_2};
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int pragma(struct store_tx *db, const char *sql, int64_t *out) {

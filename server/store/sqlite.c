@@ -85,10 +85,12 @@ int db_open(struct store_tx *db, const char *path, bool writable, bool create, s
     if (db_script(db, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
                       "PRAGMA mmap_size = 0") != 0)
         goto fail;
-    if (db_script(db, writable ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                 "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = " WAL_PAGES
-                                 "; PRAGMA journal_size_limit = 67108864"
-                               : "PRAGMA cache_size = -2048; PRAGMA query_only = ON") != 0)
+    if (db_script(
+            db, writable ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                           "PRAGMA secure_delete = FAST;" /* training states come and go: no zeros for them */
+                           "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = " WAL_PAGES
+                           "; PRAGMA journal_size_limit = 67108864"
+                         : "PRAGMA cache_size = -2048; PRAGMA query_only = ON") != 0)
         goto fail;
     return 0;
 fail:;

@@ -165,6 +165,7 @@ struct task_outcome {
     enum job_state job_state;
     enum task_state task_state; /* done; pending: put back or to be tried again; failed */
     int failures;
+    bool advanced; /* the failed attempt had stored something new: it was not counted as a failure */
     int64_t units_left;
 };
 /* W. The attempt is over. chunks: how many it has sent; missing ones give TG_ECHUNKS_MISSING. partial: it was
@@ -172,7 +173,8 @@ struct task_outcome {
  * TG_ELEASE_LOST. */
 int task_done(struct store_tx *tx, const struct task_holder *holder, int64_t chunks, bool partial,
               int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem);
-/* W. The attempt has failed for `reason`; with the max_failures-th failure the job fails. */
+/* W. The attempt has failed for `reason`. Unless it has brought the task on (attempt_advanced), that is a
+ * failure; with the max_failures-th the job fails. */
 int task_fail(struct store_tx *tx, const struct task_holder *holder, const struct problem *reason,
               int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem);
 
@@ -221,6 +223,14 @@ int log_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit,
 /* ---- chunks and games ---- */
 
 enum { CHUNK_DIGEST_BYTES = 32 };
+/* By the type in a chunk's header. Only experience is kept as it came; the others leave a row without bytes
+ * in the log, so that they too are stored exactly once. */
+enum chunk_brings {
+    CHUNK_EXPERIENCE, /* "game", ...: kept as it came, given to learners */
+    CHUNK_CHECKPOINT, /* "checkpoint": its body becomes content and a row of checkpoints */
+    CHUNK_REPORT,     /* "report": its body becomes the job's report of that name */
+    CHUNK_UNITS,      /* "units": nothing but units */
+};
 /* A chunk that was checked and hashed, ready for chunk_insert. Needs no transaction: prepare it on any
  * thread. */
 struct chunk_ready {
@@ -229,17 +239,33 @@ struct chunk_ready {
     uint8_t digest[CHUNK_DIGEST_BYTES]; /* BLAKE2b-256 of data */
     int64_t units;
     json_t *header; /* owned */
+    enum chunk_brings brings;
+    /* of checkpoints and reports: */
+    const char *name; /* the header's */
+    int64_t step;
+    struct buf body;              /* owned; once unfolded: the file, or the JSON text */
+    uint8_t sha256[SHA256_BYTES]; /* of a checkpoint's body */
+    char *metadata;               /* of a checkpoint, as JSON text; owned */
+    int64_t upload; /* content_begin's id under which the body is stored; 0: it is there already */
 };
 int chunk_prepare(const void *data, size_t size, struct chunk_ready *out, struct problem *problem);
+/* Unpacks and checks the body of a checkpoint (a sound safetensors file) or report (a JSON object). Takes
+ * long for a large one: not on the loop thread. */
+int chunk_unfold(struct chunk_ready *chunk, struct problem *problem);
 void chunk_ready_free(struct chunk_ready *chunk);
+/* Whether that very chunk is stored: then it need not be unfolded. */
+int chunk_is_stored(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
+                    const struct chunk_ready *chunk, bool *stored);
 
 struct chunk_stored {
-    bool existed;      /* that very chunk was there already: a success that changed nothing */
-    int64_t cursor;    /* the chunk's place in the log */
-    int64_t job, game; /* game: 0 when the chunk has none */
+    bool existed;       /* that very chunk was there already: a success that changed nothing */
+    int64_t cursor;     /* the chunk's place in the log */
+    int64_t job, game;  /* game: 0 when the chunk has none */
+    int64_t checkpoint; /* the new row of checkpoints; 0: none */
     int64_t task_units_done, job_units_done;
 };
-/* W. Checks the lease, stores the chunk, its game, its counters and units. The same chunk again is a success,
+/* W. Checks the lease, stores the chunk, its game, checkpoint or report, its counters and units. TG_EBUSY: a
+ * checkpoint's content went meanwhile, send it again. The same chunk again is a success,
  * also after the lease was lost. TG_ECHUNK_CONFLICT, TG_ELEASE_LOST, TG_EINVALID (more units than the task
  * has left), TG_ENOT_FOUND (no such task). */
 int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
@@ -249,6 +275,8 @@ int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t 
  * least one chunk). Chunks whose bytes retention has dropped are skipped. job 0: of all jobs. */
 int chunk_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit, size_t max_bytes,
                int (*fn)(void *arg, int64_t cursor, const void *data, size_t size), void *arg);
+/* The cursor of the job's last chunk that has its bytes. TG_ENOT_FOUND: there is none. */
+int chunk_last(struct store_tx *tx, int64_t job, int64_t *cursor);
 /* W. Drops the bytes of at most `limit` chunks that their jobs' retention no longer keeps. Rows, sums and
  * games stay. Call again while *dropped == limit. */
 int chunk_retain(struct store_tx *tx, int64_t now_ms, int limit, int *dropped);
@@ -288,34 +316,80 @@ int content_find(struct store_tx *tx, const uint8_t digest[SHA256_BYTES], int64_
 /* Copies up to `size` bytes from `offset`; *got is less only at the end. */
 int content_read(struct store_tx *tx, int64_t content, int64_t offset, void *data, size_t size, size_t *got);
 
+/* W. Removes the content when no checkpoint and no data set names it (any more). */
+int content_free(struct store_tx *tx, int64_t content);
+
 struct checkpoint_new {
-    int64_t content, job, task; /* job, task 0: uploaded by a person */
-    const char *name;           /* "" when it has none */
-    const char *metadata;       /* JSON object text */
+    int64_t content, job, task; /* job, task 0: uploaded by a person, once a content */
+    int attempt;
+    int64_t chunk; /* that brought it; 0: none */
+    int64_t step;
+    const char *name;     /* "" when it has none */
+    const char *metadata; /* JSON object text */
     int64_t now_ms;
 };
 struct checkpoint_row {
-    int64_t id, content, bytes, job, task, created_ms;
+    int64_t id, content, bytes, job, task, step, created_ms;
     uint8_t digest[SHA256_BYTES];
     const char *name, *metadata;
 };
 typedef int (*checkpoint_row_fn)(void *arg, const struct checkpoint_row *row);
-int checkpoint_insert(struct store_tx *tx, const struct checkpoint_new *checkpoint,
-                      int64_t *id); /* W; once a content and job */
+int checkpoint_insert(struct store_tx *tx, const struct checkpoint_new *checkpoint, int64_t *id); /* W */
 int checkpoint_list(struct store_tx *tx, int64_t job, int64_t cursor, int limit, checkpoint_row_fn fn,
                     void *arg);
+/* The job's newest of this name: what other jobs take as its output. TG_ENOT_FOUND. */
+int checkpoint_newest(struct store_tx *tx, int64_t job, const char *name, uint8_t digest[SHA256_BYTES]);
+
+/* checkpoints.c says what stays. */
+enum { CHECKPOINT_ROWS_MIN = 8, CHECKPOINT_ROWS_MAX = 64 };
+#define CHECKPOINT_BYTES_MAX (INT64_C(1) << 30)
+/* W. After a task brought `newest`, now row `id`: drops what is not to stay. */
+int checkpoint_tidy(struct store_tx *tx, const struct checkpoint_new *newest, int64_t id);
+
+/* What a task goes on from: its checkpoint and its state of one step, by one attempt. */
+struct resume_pair {
+    int64_t step, state_row, checkpoint_row;
+    uint8_t state[SHA256_BYTES], checkpoint[SHA256_BYTES];
+};
+int resume_find(struct store_tx *tx, int64_t task, struct resume_pair *out); /* TG_ENOT_FOUND */
+/* W. Notes where the attempt that was just leased begins. */
+int attempt_begins(struct store_tx *tx, int64_t task);
+/* Whether the attempt has brought the task on: it has stored units, or a pair of a higher step than that
+ * which it began with. */
+int attempt_advanced(struct store_tx *tx, int64_t task, int attempt, bool *advanced);
+
+enum { REPORT_NAMES_MAX = 64, REPORT_BYTES_MAX = 8 << 20 };
+struct report_new {
+    int64_t job, step, chunk, now_ms;
+    const char *name, *data; /* JSON object text */
+};
+int report_put(struct store_tx *tx, const struct report_new *report,
+               struct problem *problem); /* W; replaces the one of this name */
+struct report_row {
+    const char *name, *data;
+    int64_t step, time_ms;
+};
+typedef int (*report_row_fn)(void *arg, const struct report_row *row);
+int report_list(struct store_tx *tx, int64_t job, report_row_fn fn, void *arg);
 
 struct dataset_row {
     int64_t id, content, bytes, created_ms;
     uint8_t digest[SHA256_BYTES];
     const char *name;
+    const char *info; /* what its check has found, JSON text; "null": it was not checked */
 };
-int dataset_insert(struct store_tx *tx, int64_t content, const char *name, int64_t now_ms,
-                   int64_t *id); /* W */
-int dataset_get(struct store_tx *tx, int64_t id, int (*fn)(void *arg, const struct dataset_row *row),
-                void *arg);
-int dataset_list(struct store_tx *tx, int64_t cursor, int limit,
-                 int (*fn)(void *arg, const struct dataset_row *row), void *arg);
+typedef int (*dataset_row_fn)(void *arg, const struct dataset_row *row);
+struct dataset_new {
+    int64_t content, now_ms;
+    const char *name, *info;
+};
+int dataset_insert(struct store_tx *tx, const struct dataset_new *dataset, int64_t *id); /* W */
+int dataset_get(struct store_tx *tx, int64_t id, dataset_row_fn fn, void *arg);          /* TG_ENOT_FOUND */
+/* The newest of this name. TG_ENOT_FOUND. */
+int dataset_named(struct store_tx *tx, const char *name, dataset_row_fn fn, void *arg);
+int dataset_list(struct store_tx *tx, int64_t cursor, int limit, dataset_row_fn fn, void *arg);
+/* W. TG_EWRONG_STATE: a job that is not over takes it; TG_ENOT_FOUND. */
+int dataset_delete(struct store_tx *tx, int64_t id, struct problem *problem);
 
 /* ---- workers ---- */
 

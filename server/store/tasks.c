@@ -231,6 +231,8 @@ int task_lease(struct store_tx *tx, const struct task_holder *holder, int64_t no
         tx,
         "UPDATE tasks SET state = 1, attempt = ?, worker = ?, leased_ms = ?, beat_sequence = -1 WHERE id = ?",
         "iiii", (int64_t)holder->attempt, holder->worker, now_ms, holder->task);
+    if (!error)
+        error = attempt_begins(tx, holder->task);
     return error ? error : start_job(tx, &range, now_ms);
 }
 
@@ -286,18 +288,29 @@ static int fail_job(struct store_tx *tx, int64_t task, const struct brief *brief
     return job_end(tx, brief->job, JOB_FAILED, &why, now_ms, NULL, NULL);
 }
 
+/* An attempt that has brought the task on is no failure: a training run may be killed a hundred times. */
+static int count_failure(struct store_tx *tx, int64_t task, const struct brief *brief,
+                         struct task_outcome *out) {
+    int error = attempt_advanced(tx, task, brief->attempt, &out->advanced);
+    out->failures = brief->failures + !out->advanced;
+    return error;
+}
+
 static int fail_attempt(struct store_tx *tx, int64_t task, const struct brief *brief,
                         const struct problem *reason, int max_failures, int64_t now_ms,
                         struct task_outcome *out) {
     char *text = problem_text(reason);
     if (text == NULL)
         return TG_ENO_MEMORY;
-    out->failures = brief->failures + 1;
-    bool last = out->failures >= max_failures;
+    int error = count_failure(tx, task, brief, out);
+    bool last = !out->advanced && out->failures >= max_failures;
     out->task_state = last ? TASK_FAILED : TASK_PENDING;
-    int error = db_run(
-        tx, "UPDATE tasks SET state = ?, worker = NULL, failures = ?, ended_ms = ?, error = ? WHERE id = ?",
-        "iiiti", (int64_t)out->task_state, (int64_t)out->failures, last ? now_ms : INT64_C(0), text, task);
+    if (!error)
+        error = db_run(
+            tx,
+            "UPDATE tasks SET state = ?, worker = NULL, failures = ?, ended_ms = ?, error = ? WHERE id = ?",
+            "iiiti", (int64_t)out->task_state, (int64_t)out->failures, last ? now_ms : INT64_C(0), text,
+            task);
     free(text);
     return error || !last ? error : fail_job(tx, task, brief, reason, now_ms, out);
 }

@@ -40,6 +40,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -551,6 +552,15 @@ def wait_for(condition, timeout, what, every=0.05):
         if time.monotonic() > end:
             raise Failure(f"waited {timeout * SLOW:.0f} s in vain for {what}")
         time.sleep(every)
+
+
+def sqlite_rows(data, query):
+    """What a coordinator's database holds; for what no call tells."""
+    database = sqlite3.connect(f"file:{data}/tengen.db?mode=ro", uri=True)
+    try:
+        return database.execute(query).fetchall()
+    finally:
+        database.close()
 
 
 def tail(text, lines=30):

@@ -410,9 +410,12 @@ static int work_upload(struct store_tx *tx, void *arg, struct problem *problem) 
         size_t size = args->size - at < CONTENT_PIECE_BYTES ? args->size - at : CONTENT_PIECE_BYTES;
         error = content_piece(tx, args->upload, (int64_t)i, args->data + at, size);
     }
-    return error ? error
-                 : content_finish(tx, args->upload, args->digest, (int64_t)args->size, &args->content,
-                                  &args->existed, problem);
+    if (!error)
+        error = content_finish(tx, args->upload, args->digest, (int64_t)args->size, &args->content,
+                               &args->existed, problem);
+    struct checkpoint_new checkpoint = {.content = args->content, .name = "", .metadata = "{}", .now_ms = 1};
+    int64_t row;
+    return error ? error : checkpoint_insert(tx, &checkpoint, &row);
 }
 
 static int work_read(struct store_tx *tx, void *arg, struct problem *problem) {

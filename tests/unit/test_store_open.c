@@ -71,7 +71,7 @@ static void a_newer_database_is_left_alone(void **state) {
     store_close(fixture_open(*state));
     meddle(*state, "PRAGMA user_version = 999");
     refused(*state, STORE_SERVE, TG_ENEWER_SCHEMA, "newer tengen-server (schema 999");
-    meddle(*state, "PRAGMA user_version = 1");
+    meddle(*state, "PRAGMA user_version = 2");
     store_close(fixture_open(*state));
 }
 
@@ -143,7 +143,17 @@ static int work_fill(struct store_tx *tx, void *arg, struct problem *problem) {
     sha256("weights", 7, digest);
     must(content_begin(tx, 8, &upload));
     must(content_piece(tx, upload, 0, "weights", 7));
-    return content_finish(tx, upload, digest, 7, &content, &existed, problem);
+    must(content_finish(tx, upload, digest, 7, &content, &existed, problem));
+    struct checkpoint_new checkpoint = {.content = content,
+                                        .job = 1,
+                                        .task = 1,
+                                        .attempt = 1,
+                                        .chunk = 1,
+                                        .step = 3,
+                                        .name = "checkpoint",
+                                        .metadata = "{}",
+                                        .now_ms = 8};
+    return checkpoint_insert(tx, &checkpoint, &content);
 }
 
 static struct store *filled(const char *folder) {
@@ -178,6 +188,9 @@ static void every_damage_is_found(void **state) {
         {"UPDATE chunks SET data = substr(data, 1, length(data) - 1) WHERE id = 3", "chunk 3"},
         {"UPDATE pieces SET data = CAST('Weights' AS BLOB)", "SHA-256"},
         {"DELETE FROM pieces", "content 1"},
+        {"DELETE FROM checkpoints", "content 1"},
+        {"UPDATE checkpoints SET attempt = 2", "checkpoint 1"},
+        {"UPDATE checkpoints SET chunk = 3", "checkpoint 1"},
         {"DELETE FROM games WHERE id = 1", "game_count"},
         {"DELETE FROM chunks WHERE id = 4", "its"},
         {"UPDATE tasks SET worker = NULL WHERE id = 2", "leased to nobody"},

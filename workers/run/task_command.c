@@ -61,6 +61,13 @@ static void watch_signals(struct port *port, bool by_hand) {
         signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the agent too, which tells us what it wants */
 }
 
+/* The unit of a kind that has but one is finished when its function is, unless it was told to end. */
+static int close_unit(struct port *port, const struct task *task) {
+    int64_t left = task->units - task->units_done - port_units(port);
+    bool finished = task->kind->split == SPLIT_ONE && left > 0 && port_order(port) == ORDER_GO;
+    return finished ? port_units_done(port, left) : 0;
+}
+
 static int run_task(struct port *port, const json_t *document, struct problem *problem) {
     struct task task;
     int error = task_parse(document, &task, problem);
@@ -71,6 +78,8 @@ static int run_task(struct port *port, const json_t *document, struct problem *p
         if (runners[i].kind == task.kind) {
             *problem = (struct problem){0};
             error = runners[i].run(&task, port, problem);
+            if (!error)
+                error = close_unit(port, &task);
         }
     task_free(&task);
     return error;

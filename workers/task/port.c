@@ -243,6 +243,13 @@ int port_chunk(struct port *port, const json_t *header, const void *body, size_t
     return error;
 }
 
+int port_units_done(struct port *port, int64_t units) {
+    json_t *header = json_pack("{s:s, s:I, s:{}}", "type", "units", "units", (json_int_t)units, "counters");
+    int error = header ? port_chunk(port, header, NULL, 0) : TG_ENO_MEMORY;
+    json_decref(header);
+    return error;
+}
+
 static bool good_name(const char *name) {
     size_t length = strlen(name);
     return length > 0 && length <= PORT_NAME_MAX &&

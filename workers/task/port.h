@@ -33,6 +33,9 @@ int port_receive_task(struct port *port, json_t **task, struct problem *problem)
  */
 int port_hello(struct port *port);
 int port_chunk(struct port *port, const json_t *header, const void *body, size_t body_size); /* numbers it */
+/* A chunk of nothing but units: work that is finished and lies in no other chunk. tengen-run sends the one
+ * unit of a SPLIT_ONE kind by itself when its run function has returned 0 without having been told to end. */
+int port_units_done(struct port *port, int64_t units);
 int port_metric(struct port *port, const char *name, int64_t step, double value);
 
 /* Sends the safetensors file at `path` as the checkpoint `name` of training step `step`; the file stays the
