@@ -1,4 +1,4 @@
-/* admin.c - workers, tokens, whoami. */
+/* admin.c - workers, worker, token, whoami. */
 #include <stdio.h>
 #include <string.h>
 
@@ -51,6 +51,35 @@ static int print_list(const struct invocation *invocation, const char *path, con
 int run_workers(const struct invocation *invocation) {
     static const char *const titles[] = {"ID", "NAME", "STATE", "RUNNERS", "SEEN", "VERSION", "CPU", NULL};
     return print_list(invocation, "/workers", titles, add_worker, "no workers have joined");
+}
+
+int run_worker(const struct invocation *invocation) {
+    static const char *const actions[] = {"drain", "enable", "disable", NULL};
+    const char *action = invocation_word(invocation, 0);
+    struct problem problem = {0};
+    long long id;
+    size_t i = 0;
+    while (actions[i] && strcmp(actions[i], action) != 0)
+        i++;
+    if (!actions[i]) {
+        problem_set(&problem, TG_EINVALID, NULL,
+                    "usage: tengen worker drain ID, tengen worker enable ID or tengen worker disable ID");
+        return tell_usage(&problem);
+    }
+    if (!invocation_id(invocation, 1, &id))
+        return EXIT_USAGE;
+    char path[64], name[256];
+    snprintf(path, sizeof path, "/workers/%lld/%s", id, action);
+    json_t *worker = NULL;
+    if (client_json(invocation->client, "POST", path, NULL, &worker, &problem))
+        return tell_problem(&problem, invocation->json);
+    if (invocation->json)
+        print_json(worker);
+    else
+        printf("worker %lld (%s) is %s\n", id, clean_text(member_text(worker, "name"), name, sizeof name),
+               member_text(worker, "state"));
+    json_decref(worker);
+    return EXIT_OK;
 }
 
 static void add_token(struct table *table, const json_t *token) {

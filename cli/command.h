@@ -88,6 +88,7 @@ int run_watch(const struct invocation *invocation);
 int run_log(const struct invocation *invocation);
 int run_games(const struct invocation *invocation);
 int run_workers(const struct invocation *invocation);
+int run_worker(const struct invocation *invocation);
 int run_token(const struct invocation *invocation);
 int run_whoami(const struct invocation *invocation);
 int run_kinds(const struct invocation *invocation);

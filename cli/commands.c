@@ -132,6 +132,10 @@ static const char what_stays[] =
     "has been dropped does not come back. A new job can say it itself: \"retention\": {\"chunks\": 1000}.\n";
 static const char watch_ends[] =
     "Ends with 0 when the job succeeds and with 1 when it fails or is cancelled.\n";
+static const char worker_actions[] =
+    "  tengen worker drain ID     it finishes the units that have begun, delivers them and ends\n"
+    "  tengen worker disable ID   the same, and nothing of it is expected any more\n"
+    "  tengen worker enable ID    undoes either; an agent that has ended must be started again\n";
 static const char token_actions[] =
     "  tengen token create --role worker --name lab   prints the token, which is shown this once\n"
     "  tengen token list\n"
@@ -238,6 +242,15 @@ const struct command commands[] = {
      .options = plain_options,
      .needs_server = true,
      .run = run_workers},
+    {.name = "worker",
+     .words = "drain|enable|disable ID",
+     .summary = "let a machine finish and stop, or work again",
+     .details = worker_actions,
+     .options = plain_options,
+     .min_words = 2,
+     .max_words = 2,
+     .needs_server = true,
+     .run = run_worker},
     {.name = "token",
      .words = "create|list|revoke [ID]",
      .summary = "make, list or revoke tokens",

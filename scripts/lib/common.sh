@@ -46,9 +46,11 @@ missing_packages() {
     done < <(grep -v -e '^#' -e '^$' scripts/lib/packages)
 }
 
+# Waits for another apt (a machine that has just started upgrades itself).
 apt_install() {
     mkdir -p build
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >build/apt.log 2>&1
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q \
+        --no-install-recommends "$@" >build/apt.log 2>&1
 }
 
 # Whether apt's lists know every one of the packages. (A machine fresh from its image has empty lists.)

@@ -192,6 +192,14 @@ void fleet_seen(struct api *api, struct worker *worker) {
     }
 }
 
+void fleet_left(struct api *api, struct worker *worker) {
+    log_info("api", "worker %lld (%s) has left", (long long)worker->id, worker->name);
+    worker->contact_ms = 0;
+    fleet_publish(api, worker);
+    jobs_weather(api->jobs);
+    api_changed(api);
+}
+
 int fleet_speaker(struct api *api, struct http_request *request, int64_t id, struct worker **out,
                   struct problem *problem) {
     const char *meant = http_header(request, "X-Tengen-Coordinator");

@@ -35,6 +35,8 @@ int fleet_set_state(struct api *api, struct worker *worker, enum worker_state st
 
 /* A sign of life. */
 void fleet_seen(struct api *api, struct worker *worker);
+/* It has said that it ends: offline until the next sign of life. No call of it may be parked. */
+void fleet_left(struct api *api, struct worker *worker);
 bool fleet_is_online(const struct api *api, const struct worker *worker);
 /* The worker that a call names, if the caller's token may speak for it. */
 int fleet_speaker(struct api *api, struct http_request *request, int64_t id, struct worker **out,

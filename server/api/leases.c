@@ -6,9 +6,11 @@
  * after a lapse
  *
  * A worker has one call here at a time: a new one answers the one before it, which nobody reads any more.
- * Before a parked call is given work its connection is looked at, so that a task does not go to a caller who
- * has hung up; a task whose answer is lost all the same is not in the worker's next `holding` and is handed
- * out again at once. */
+ * A worker that ends says so ("leaving"): it is offline from then on, and what it does not name in `holding`
+ * is handed out again at once; what it names is kept for its next start until the lease lapses. Before a
+ * parked call is given work its connection is looked at, so that a task does not go to a caller who has hung
+ * up; a task whose answer is lost all the same is not in the worker's next `holding` and is handed out again
+ * at once. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +52,7 @@ struct lease_call {
     struct call call;
     int64_t worker;
     int64_t free, wait_s;
+    bool leaving;
     struct grant *grants;
     int grant_count;
     struct regrant *holding;
@@ -407,8 +410,19 @@ static int read_holding(struct lease_call *call, const json_t *list, struct prob
     return error;
 }
 
+static int read_leaving(struct lease_call *call, const json_t *leaving, struct problem *problem) {
+    if (leaving && !json_is_boolean(leaving)) {
+        return problem_set(problem, TG_EWRONG_TYPE, "leaving", "must be true or false");
+    }
+    call->leaving = json_is_true(leaving);
+    if (call->leaving) {
+        call->free = call->wait_s = 0;
+    }
+    return TG_OK;
+}
+
 static int read_call(struct lease_call *call, const json_t *body, struct problem *problem) {
-    static const char *const names[] = {"free", "wait_s", "holding", NULL};
+    static const char *const names[] = {"free", "wait_s", "holding", "leaving", NULL};
     int error = json_only(body, names, problem);
     if (!error) {
         error = json_get_int(body, "free", 0, FREE_MAX, &call->free, problem);
@@ -417,6 +431,9 @@ static int read_call(struct lease_call *call, const json_t *body, struct problem
         error = json_get_int_or(body, "wait_s", 0, 3600, 0, &call->wait_s, problem);
     }
     call->wait_s = call->wait_s < WAIT_MAX_S ? call->wait_s : WAIT_MAX_S;
+    if (!error) {
+        error = read_leaving(call, json_object_get(body, "leaving"), problem);
+    }
     if (!error) {
         error = read_holding(call, json_object_get(body, "holding"), problem);
     }
@@ -449,6 +466,9 @@ void handle_worker_lease(struct http_request *request, void *context) {
         leases_refuse(api, worker->parked);
     }
     confirm_all(call);
+    if (call->leaving) {
+        fleet_left(api, worker);
+    }
     grant(call);
     if (call->grant_count == 0 && call->writing == 0 && call->wait_s > 0 && !call->drain && !api->stopping) {
         park(call, worker);

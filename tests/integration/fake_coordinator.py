@@ -66,6 +66,7 @@ class FakeCoordinator:
         self.tasks = {}
         self.files = {}  # sha256 -> bytes
         self.requests, self.beats, self.failures = [], [], []
+        self.goodbyes = []  # what each agent that left keeps
         self.fault = lambda request: None
         self.actions = {}  # task -> what its next beats are answered
         self.drain = False
@@ -122,6 +123,11 @@ class FakeCoordinator:
         with self.lock:
             self._requeue(self.tasks[number])
 
+    def cancel(self, number):
+        with self.lock:
+            self.tasks[number].update(state="cancelled", worker=None)
+            self.lock.notify_all()
+
     def wait(self, what, timeout, description):
         """Waits until what() is true (called under the lock)."""
         with self.lock:
@@ -160,6 +166,9 @@ class FakeCoordinator:
         for number, task in self.tasks.items():  # what it does not name it has forgotten
             if task["state"] == "leased" and task["worker"] == worker and number not in [h["task"] for h in held]:
                 self._requeue(task)
+        if body.get("leaving"):
+            self.goodbyes.append(body["holding"])
+            return 200, {"tasks": [], "held": held}
         deadline, server = time.monotonic() + body["wait_s"], self.server
         while True:
             given = []

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A runner for testing the agent: speaks frames, and behaves as its task's config says.
 
-    {"behaviour": "good" | "crash" | "hang" | "garbage" | "flood" | "deaf" | "silent" | "fat" | "liar" | "fail" | "damaged",
+    {"behaviour": "good" | "crash" | "hang" | "garbage" | "flood" | "deaf" | "silent" | "fat" | "liar" | "fail" | "damaged" |
+                  "fat engine" | "fork" | "orphan",
      "after": units before it misbehaves, "seconds": of work a unit, "bytes": of each chunk}
 
 Each unit is one chunk whose header lists the unit's number under "numbers", so that a test can count what arrived.
@@ -13,6 +14,7 @@ import os
 import select
 import signal
 import struct
+import subprocess
 import sys
 import time
 
@@ -101,6 +103,22 @@ def misbehave(behaviour):
         keep = bytearray(os.urandom(1 << 20)) * 400
         time.sleep(1000)
         print(len(keep))
+    elif behaviour == "fat engine":
+        subprocess.Popen([sys.executable, "-c", "import os, time; x = bytearray(os.urandom(1 << 20)) * 400; time.sleep(100)"],
+                         start_new_session=True)
+        time.sleep(1000)
+    elif behaviour == "orphan":  # what it leaves behind holds the pipes open
+        subprocess.Popen(["sleep", "60"], start_new_session=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif behaviour == "fork":  # a guard, as ours has beside each engine: its memory is the runner's
+        keep = bytearray(os.urandom(1 << 20)) * 120
+        child = os.fork()
+        if child == 0:
+            time.sleep(100)
+        time.sleep(2)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        del keep
     elif behaviour == "silent":
         sys.exit(0)
     elif behaviour == "status":

@@ -251,7 +251,7 @@ def runners_that_misbehave_cost_one_task(t):
         "garbage": ("runner_failed", "not a frame"), "silent": ("runner_failed", "without a last word"),
         "status": ("runner_failed", "status 7"), "liar": ("runner_failed", "out of order"),
         "damaged": ("runner_failed", "damaged chunk"), "fail": ("engine_failed", "the engine died"),
-        "fat": ("runner_failed", "its limit is 200 MiB"),
+        "orphan": ("runner_failed", "SIGKILL"), "fat": ("runner_failed", "the limit is 200 MiB"),
     }
     tasks = {}
     for behaviour in expected:
@@ -267,6 +267,21 @@ def runners_that_misbehave_cost_one_task(t):
             t.contains(fails[0]["detail"], words, "its words")
     every_unit_once(t, fake)
     t.true(worker.running(), "the agent lives")
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def memory_is_counted_with_the_engines(t):
+    fake = coordinator(t)
+    # An engine in a process group of its own, as ours are. The runner's own fork must not be counted twice.
+    number = fake.add_task(units=3, memory_bytes=200 << 20, hang_s=30,
+                           config={"behaviour": "fat engine", "only_attempt": 1, "after": 1})
+    twice = fake.add_task(units=2, memory_bytes=200 << 20, config={"behaviour": "fork", "after": 1})
+    worker = agent(t, fake, runners=2)
+    wait_all_done(fake)
+    t.equal([f["code"] for f in fake.tasks[number]["fails"]], ["runner_failed"], "codes of the failures")
+    t.contains(fake.tasks[number]["fails"][0]["detail"], "the runner and its engines used", "its words")
+    t.equal(fake.tasks[twice]["fails"], [], "failures of the one that forks")
+    every_unit_once(t, fake)
     t.equal(worker.stop(), 0, "exit code")
 
 
@@ -295,6 +310,66 @@ def the_first_signal_finishes_the_unit(t):
     t.equal(os.listdir(worker.data / "spool"), [], "the spool")
 
 
+def what_an_unknown_task_leaves_is_set_aside(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=3, config={"seconds": 0.05})
+    fake.fault = lambda r: fake_coordinator.status(503) if r.path.endswith("/chunks") else None
+    worker = agent(t, fake)
+    harness.wait_for(lambda: len(list((worker.data / "spool").glob("*.chunk"))) == 3, LONG, "chunks in the spool")
+    with fake.lock:
+        forgotten = fake.tasks.pop(number)  # the coordinator lost its database
+        fake.fault = lambda r: None
+    refused = worker.data / "spool" / "refused"
+    logged(worker, "keeping in refused/", timeout=LONG)
+    harness.wait_for(lambda: sorted(os.listdir(worker.data / "spool")) == ["refused"], LONG, "the spool to be empty otherwise")
+    numbers = [unit for path in refused.iterdir() for unit in fake_coordinator.units_in(path.read_bytes())]
+    t.equal(sorted(numbers), list(range(forgotten["units"])), "units set aside")
+    t.equal(worker.stop(), 0, "exit code")
+
+
+def stop_now(worker):
+    worker.signal(signal.SIGINT)
+    logged(worker, "finishing what has begun")  # two signals at once would be one
+    worker.signal(signal.SIGINT)
+    return worker.wait()
+
+
+def it_says_that_it_leaves(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=3, config={"seconds": 30, "behaviour": "deaf"})
+    worker = agent(t, fake)
+    fake.wait(lambda: fake.tasks[number]["state"] == "leased", LONG, "the lease")
+    logged(worker, f"task {number} attempt 1: runner")
+    with t.subtest("at once, it names what it keeps for the next start"):
+        t.equal(stop_now(worker), 0, "exit code")
+        t.equal(fake.goodbyes, [[{"task": number, "attempt": 1}]], "what it keeps, in each goodbye")
+    fake.cancel(number)
+    with t.subtest("after a drain it keeps nothing"):
+        worker = agent(t, fake, data=worker.data)
+        logged(worker, "work: waiting", timeout=LONG)
+        t.equal(worker.stop(), 0, "exit code")
+        t.equal(fake.goodbyes[1:], [[]], "what it keeps, in each goodbye")
+    with t.subtest("a coordinator that does not answer does not keep it"):
+        fake.fault = lambda r: fake_coordinator.slow(60) if r.path.endswith("/lease") else None
+        fake.drain = True  # so that no call is under way when the signal comes
+        worker = agent(t, fake, data=worker.data)
+        logged(worker, "registered at", timeout=LONG)
+        t.equal(worker.stop(), 0, "exit code")
+
+
+def the_environment_names_the_coordinator(t):
+    fake = coordinator(t, token="tg_" + "d" * 43)
+    token = t.folder("token") / "token"
+    token.write_text(fake.token + "\n")
+    arguments = [harness.program("tengen-worker"), "--data", t.folder("worker"), "--runner", RUNNER]
+    worker = t.start(*arguments, env={"TENGEN_SERVER": fake.url, "TENGEN_TOKEN_FILE": str(token)})
+    logged(worker, f"registered at {fake.url}")
+    t.equal(worker.stop(), 0, "exit code")
+    wrong = t.start(*arguments, "--server", fake.url, env={"TENGEN_SERVER": "http://127.0.0.1:9", "TENGEN_TOKEN": fake.token})
+    logged(wrong, f"registered at {fake.url}")
+    t.equal(wrong.stop(), 0, "exit code")
+
+
 def the_second_signal_stops_at_once(t):
     fake = coordinator(t)
     number = fake.add_task(units=3, config={"seconds": 0.05, "behaviour": "deaf"})
@@ -302,10 +377,7 @@ def the_second_signal_stops_at_once(t):
     worker = agent(t, fake, runners=2)
     fake.wait(lambda: fake.tasks[number]["state"] == "done", LONG, "the quick task")
     logged(worker, f"task {number} attempt 1: done")
-    worker.signal(signal.SIGINT)
-    logged(worker, "finishing what has begun")
-    worker.signal(signal.SIGINT)
-    t.equal(worker.wait(), 0, "exit code")
+    t.equal(stop_now(worker), 0, "exit code")
     t.equal(fake.tasks[slow]["state"], "leased", "the other task")
     t.equal(len(list((worker.data / "spool").glob("*.task"))), 1, "leases kept for the next start")
 
@@ -320,12 +392,13 @@ def the_coordinator_drains_and_stops(t):
         fake.wait(lambda: fake.tasks[number]["fails"], LONG, "the end of the stopped task")
         t.equal(fake.tasks[number]["fails"][0]["code"], "cancelled", "its code")
         fake.actions.clear()
-    with t.subtest("drain ends the agent"):
+    with t.subtest("drain ends the agent, which says how to undo it"):
         with fake.lock:
             fake.drain = True
             fake.lock.notify_all()
         fake.actions.update({n: "drain" for n in fake.tasks})
         t.equal(worker.wait(), 0, "exit code")
+        t.contains(worker.log(), "`tengen worker enable 1` undoes it", "the log")
         t.equal(os.listdir(worker.data / "spool"), [], "the spool")
 
 
@@ -529,6 +602,10 @@ if __name__ == "__main__":
         a_slow_upload_does_not_hold_up_beats,
         torn_uploads_are_sent_again,
         runners_that_misbehave_cost_one_task,
+        memory_is_counted_with_the_engines,
+        what_an_unknown_task_leaves_is_set_aside,
+        it_says_that_it_leaves,
+        the_environment_names_the_coordinator,
         a_flood_is_bounded,
         the_first_signal_finishes_the_unit,
         the_second_signal_stops_at_once,

@@ -333,6 +333,29 @@ def a_job_says_that_its_workers_are_away(t):
     t.contains(reason(), "every worker that could do it is offline", "known, but not seen since the start")
 
 
+def a_worker_says_that_it_leaves(t):
+    server = t.server()
+    api = server.api
+    api.expect(201, "POST", "/api/v1/jobs", json={**SELFPLAY, "config": {**SELFPLAY["config"], "games": 12, "games_per_task": 6}})
+    worker, other = harness.FakeWorker(api, "leaves"), harness.FakeWorker(api, "stays")
+    first, second = worker.lease(2)["tasks"]
+
+    def leave(**more):
+        return api.post(f"/api/v1/workers/{worker.id}/lease", json={"free": 1, **more})
+
+    def online(name):
+        return {w["name"]: w["online"] for w in api.pages("/api/v1/workers")}[name]
+
+    t.problem(leave(leaving="yes"), 400, "wrong_type", "leaving")
+    kept = {"task": first["id"], "attempt": 1}
+    answer = leave(leaving=True, wait_s=30, holding=[kept])
+    t.equal((answer.status, answer.json["tasks"], answer.json["held"]), (200, [], [kept]), "the answer, at once")
+    t.equal((online("leaves"), online("stays")), (False, True), "online")
+    t.equal([task["id"] for task in other.lease(2)["tasks"]], [second["id"]], "what is handed out again at once")
+    held = worker.lease(0, 0, [kept])["held"]
+    t.equal((held, online("leaves")), ([kept], True), "back, with what it kept")
+
+
 def a_match_that_is_decided_early_has_not_failed(t):
     api = t.server().api
     player = {"type": "uct"}
@@ -607,7 +630,7 @@ if __name__ == "__main__":
     harness.run(every_answer_has_its_shape, lists_are_paged_by_cursor, a_set_of_jobs_runs_in_order,
                 the_same_key_gives_the_same_answer, a_job_that_is_read_is_never_stale,
                 a_long_poll_gets_work_as_soon_as_there_is_some, a_task_goes_to_nobody_who_has_hung_up,
-                a_lease_lapses_and_comes_back, a_job_says_that_its_workers_are_away,
+                a_lease_lapses_and_comes_back, a_job_says_that_its_workers_are_away, a_worker_says_that_it_leaves,
                 a_match_that_is_decided_early_has_not_failed, a_drained_task_is_put_back, five_failures_fail_the_job,
                 content_goes_in_and_comes_out, a_stream_waits_for_the_next_chunk,
                 what_is_not_retained_loses_its_bytes_alone, events_are_pushed_and_resumed,

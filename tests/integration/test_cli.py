@@ -360,6 +360,20 @@ def workers_are_listed(t):
     t.equal(out, "no workers have joined\n", "none")
 
 
+def workers_are_steered(t):
+    server = Script(t, always(200, {"id": 3, "name": "lab", "state": "draining"}))
+    for action in ("drain", "enable", "disable"):
+        out, _ = tengen(t, server, "worker", action, "3")
+        t.equal(out, "worker 3 (lab) is draining\n", "its words")
+        t.equal(server.asked[-1][:2], ("POST", f"/api/v1/workers/3/{action}"), "the call")
+    out, _ = tengen(t, server, "worker", "drain", "3", "--json")
+    t.equal(json.loads(out)["state"], "draining", "as JSON")
+    for wrong in (["dran", "3"], ["drain", "lab"], ["drain"]):
+        done = t.tool("tengen", "worker", *wrong, "--server", server.url, check=2)
+        t.true(done.stderr, " ".join(wrong))
+    t.equal(len(server.asked), 4, "calls")
+
+
 def every_command_has_help(t):
     out, _ = tengen(t, None, "help")
     names = re.findall(r"^  ([a-z]+) ", out, re.M)
@@ -422,6 +436,7 @@ if __name__ == "__main__":
         games_are_listed_and_fetched,
         tokens_are_made_listed_and_revoked,
         workers_are_listed,
+        workers_are_steered,
         every_command_has_help,
         programs_are_started_from_their_folder,
         the_page_of_options_is_up_to_date,

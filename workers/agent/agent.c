@@ -27,6 +27,7 @@ enum {
     EMPTY_PAUSE_MS = 1000, /* after an empty answer that came at once */
     REFUSED_PAUSE_MS = 60000,
     DRAIN_LOOK_MS = 500,
+    SIGN_OFF_MS = 3000, /* for the answer to our last word */
     BACKLOG_PER_RUNNER =
         3, /* ended attempts that still wait for delivery; the coordinator takes 1,024 `holding` */
     BEAT_S = 10
@@ -38,6 +39,7 @@ struct agent {
     char instance[INSTANCE_HEX];
     int lock;
     json_t *kinds;
+    char drained[128]; /* why we drain, when the coordinator ordered it */
     struct attempt **attempts;
     size_t count;
     struct call *call; /* register or lease */
@@ -48,6 +50,8 @@ struct agent {
     bool switching;       /* another coordinator's spool is opened when the attempts have left this one's */
     bool reclaimed;       /* the leases in the spool were asked back */
     bool draining, leaving, ended;
+    bool signing_off;    /* our last word is on its way; then it ends */
+    json_t *kept;        /* the leases that wait in the spool for the next start, as in `holding` */
     struct wait waiting; /* for work */
     uv_timer_t pause;    /* until the next call */
     uv_timer_t sweep;    /* frees attempts that are over; looks at a drain's end */
@@ -163,7 +167,7 @@ static void turn_to(struct agent *agent, const char *coordinator) {
 
 static void on_misdirected(void *context) {
     struct agent *agent = context;
-    if (!agent->registered || agent->leaving)
+    if (!agent->registered || agent->leaving || agent->signing_off)
         return;
     call_cancel(agent->call);
     agent->call = NULL;
@@ -280,6 +284,13 @@ static void take_task(struct agent *agent, json_t *lease) {
     attempt_go(attempt);
 }
 
+static const char *drained_text(struct agent *agent) {
+    snprintf(agent->drained, sizeof agent->drained,
+             "the coordinator has drained or disabled this worker (`tengen worker enable %lld` undoes it)",
+             (long long)agent->services.worker);
+    return agent->drained;
+}
+
 static void take_lease_answer(struct agent *agent, const json_t *body) {
     const json_t *tasks = json_object_get(body, "tasks");
     const char *reason = "the coordinator has no task for us";
@@ -288,7 +299,7 @@ static void take_lease_answer(struct agent *agent, const json_t *body) {
     json_t *task;
     settle_reclaimed(agent, json_object_get(body, "held"));
     if (json_is_true(json_object_get(body, "drain")))
-        agent_drain(agent, "the coordinator asked for it");
+        agent_drain(agent, drained_text(agent));
     if (json_array_size(tasks) > 0) {
         wait_over(&agent->waiting, now);
         json_array_foreach(tasks, i, task) take_task(agent, task);
@@ -356,6 +367,42 @@ static void end(struct agent *agent) {
     caller_destroy(agent->services.caller);
 }
 
+/* ---- the last word ---- */
+
+static void on_signed_off(void *context, const struct http_answer *answer) {
+    struct agent *agent = context;
+    agent->call = NULL;
+    if (answer->problem.error) /* an older coordinator does not know the word */
+        log_debug("agent", "signing off: %s", answer->problem.detail);
+    end(agent);
+}
+
+static void on_sign_off_late(uv_timer_t *timer) {
+    end(timer->data);
+}
+
+/* Tells the coordinator that we are gone, so that it need not find out by our silence. It is a courtesy: a
+ * coordinator that does not answer soon does not keep us. */
+static void sign_off(struct agent *agent) {
+    char path[64];
+    if (agent->signing_off || agent->ended)
+        return;
+    agent->signing_off = true;
+    call_cancel(agent->call);
+    agent->call = NULL;
+    if (!agent->registered || agent->switching || caller_is_away(agent->services.caller)) {
+        end(agent);
+        return;
+    }
+    json_t *kept = agent->kept ? json_incref(agent->kept) : json_array();
+    json_t *body = json_pack("{s:i, s:i, s:o, s:b}", "free", 0, "wait_s", 0, "holding", kept, "leaving", 1);
+    snprintf(path, sizeof path, "/api/v1/workers/%lld/lease", (long long)agent->services.worker);
+    if (post(agent, path, body, SIGN_OFF_MS / 1000, on_signed_off) != 0)
+        end(agent);
+    else
+        uv_timer_start(&agent->pause, on_sign_off_late, SIGN_OFF_MS, 0);
+}
+
 /* Whether a drain has come to its end: all delivered, or the rest must wait in the spool for a coordinator
  * that is away. */
 static void look_at_drain(struct agent *agent) {
@@ -363,7 +410,7 @@ static void look_at_drain(struct agent *agent) {
         agent_leave(agent, "the coordinator has not answered yet: what the spool holds stays there");
     } else if (agent->count == 0) {
         log_info("agent", "stopped; everything is delivered");
-        end(agent);
+        sign_off(agent);
     } else if (count_running(agent) == 0 && caller_is_away(agent->services.caller)) {
         agent_leave(agent, "the coordinator is away: what is finished stays in the spool for the next start");
     } else {
@@ -372,7 +419,7 @@ static void look_at_drain(struct agent *agent) {
 }
 
 static void move_on(struct agent *agent) {
-    if (agent->ended || agent->leaving)
+    if (agent->ended || agent->leaving || agent->signing_off)
         return;
     if (agent->switching || agent->call || uv_is_active((uv_handle_t *)&agent->pause))
         return;
@@ -396,10 +443,12 @@ static void move_on(struct agent *agent) {
 static void on_sweep(uv_timer_t *timer) {
     struct agent *agent = timer->data;
     free_finished(agent);
+    if (agent->signing_off)
+        return;
     if (agent->switching && !agent->leaving && agent->count == 0)
         enter(agent);
     if (agent->leaving && agent->count == 0)
-        end(agent);
+        sign_off(agent);
     else if (!agent->leaving && agent->draining)
         look_at_drain(agent);
     move_on(agent);
@@ -426,8 +475,13 @@ void agent_leave(struct agent *agent, const char *why) {
         return;
     agent->draining = agent->leaving = true;
     log_info("agent", "stopping now: %s", why);
+    if (agent->signing_off) { /* it was over already: a second signal does not wait for the answer */
+        end(agent);
+        return;
+    }
     call_cancel(agent->call);
     agent->call = NULL;
+    agent->kept = holding(agent);
     for (size_t i = 0; i < agent->count; i++)
         attempt_leave(agent->attempts[i]);
     uv_timer_start(&agent->sweep, on_sweep, 0, 0);
@@ -531,6 +585,7 @@ void agent_destroy(struct agent *agent) {
     cache_close(agent->services.cache);
     spool_close(agent->services.spool);
     json_decref(agent->kinds);
+    json_decref(agent->kept);
     buf_free(&agent->body);
     free(agent->attempts);
     if (agent->lock >= 0)

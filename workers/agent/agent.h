@@ -27,7 +27,8 @@
  *
  * Stopping: agent_drain finishes the units that have begun, delivers, and ends; agent_leave kills the runners
  * and ends as soon as the disk is done. Either way what is finished stays in the spool until the coordinator
- * has it.
+ * has it, and the last call tells the coordinator that we are gone ("leaving"), naming the leases that wait
+ * in the spool: it need not wait for our silence. Nothing depends on that call.
  */
 #ifndef TENGEN_AGENT_AGENT_H
 #define TENGEN_AGENT_AGENT_H
@@ -48,7 +49,7 @@ struct agent_config {
     const char *name;    /* for people */
     int runners;         /* how many at once, at least 1 */
     int nice_level;
-    int64_t memory_bytes; /* a runner that uses more is ended; 0: no limit */
+    int64_t memory_bytes; /* a runner that uses more, with its engines, is ended; 0: no limit */
     int64_t cache_bytes;
     const json_t *engines; /* {"gnugo": "command"}; borrowed for the agent's life */
 };

@@ -23,20 +23,19 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", NULL
 static const struct option_spec flags[] = {
     {.name = "server",
      .type = OPTION_STRING,
-     .min = 1,
      .max = 512,
-     .initial = "\"http://127.0.0.1:7361\"",
-     .help = "address of the coordinator"},
+     .initial = "\"\"",
+     .help = "address of the coordinator (else TENGEN_SERVER, else http://127.0.0.1:7361)"},
     {.name = "token_file",
      .type = OPTION_STRING,
      .max = 4000,
      .initial = "\"\"",
-     .help = "file with the token of role worker (or the environment's TENGEN_TOKEN)"},
+     .help = "file with the token of role worker (else TENGEN_TOKEN, else the file TENGEN_TOKEN_FILE)"},
     {.name = "ca_file",
      .type = OPTION_STRING,
      .max = 4000,
      .initial = "\"\"",
-     .help = "PEM file of the authority that signed the coordinator's certificate"},
+     .help = "PEM file of the authority that signed the coordinator's certificate (else TENGEN_CA_FILE)"},
     {.name = "data",
      .type = OPTION_STRING,
      .max = 3000,
@@ -71,7 +70,8 @@ static const struct option_spec flags[] = {
      .max = 1 << 24,
      .initial = "0",
      .unit = "MiB",
-     .help = "memory that a runner may use before it is ended; 0: the machine's, shared among the runners"},
+     .help = "memory that a runner and its engines may use before they are ended; 0: the machine's, shared "
+             "among the runners"},
     {.name = "cache_mib",
      .type = OPTION_INT,
      .min = 1,
@@ -115,11 +115,22 @@ static int print_help(void) {
 
 /* ---- where things are ---- */
 
+/* A flag, else the environment's variable, else `fallback`. */
+static const char *setting(const json_t *options, const char *flag, const char *variable,
+                           const char *fallback) {
+    const char *given = option_string(options, flag), *set = getenv(variable);
+    if (given[0])
+        return given;
+    return set && set[0] ? set : fallback;
+}
+
 /* The token must never be seen in a list of processes: it comes from a file or the environment, and is taken
  * out of the environment so that runners do not inherit it. */
-static int read_token(const char *path, char token[TOKEN_MAX], struct problem *problem) {
-    const char *given = getenv("TENGEN_TOKEN");
+static int read_token(const json_t *options, char token[TOKEN_MAX], struct problem *problem) {
+    const char *path = option_string(options, "token_file"), *given = getenv("TENGEN_TOKEN");
     token[0] = 0;
+    if (!path[0] && !(given && given[0]))
+        path = setting(options, "token_file", "TENGEN_TOKEN_FILE", "");
     if (path[0]) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t n = fd < 0 ? -1 : read(fd, token, TOKEN_MAX - 1);
@@ -245,11 +256,12 @@ static int run(const struct agent_config *config, struct problem *problem) {
 static int start(const char *started_as, const json_t *options, struct problem *problem) {
     char token[TOKEN_MAX], runner[PATH_MAX + 16], data[4096], host[256] = "worker";
     const char *given_runner = option_string(options, "runner"), *given_data = option_string(options, "data");
-    const char *name = option_string(options, "name"), *ca_file = option_string(options, "ca_file");
+    const char *name = option_string(options, "name");
+    const char *ca_file = setting(options, "ca_file", "TENGEN_CA_FILE", "");
     gethostname(host, sizeof host - 1);
     snprintf(runner, sizeof runner, "%s", given_runner);
     snprintf(data, sizeof data, "%s", given_data);
-    int error = read_token(option_string(options, "token_file"), token, problem);
+    int error = read_token(options, token, problem);
     if (!error && !given_runner[0])
         error = default_runner(started_as, runner, sizeof runner, problem);
     if (!error && !given_data[0])
@@ -261,7 +273,7 @@ static int start(const char *started_as, const json_t *options, struct problem *
     runners = runners > 0 ? runners : machine_cores();
     int64_t memory = option_int(options, "memory_mib") << 20;
     struct agent_config config = {
-        .server = option_string(options, "server"),
+        .server = setting(options, "server", "TENGEN_SERVER", "http://127.0.0.1:7361"),
         .token = token[0] ? token : NULL,
         .ca_file = ca_file[0] ? ca_file : NULL,
         .data = data,

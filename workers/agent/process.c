@@ -1,5 +1,6 @@
 #include "workers/agent/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -112,20 +113,90 @@ int process_start(const char *const *argv, int nice_level, struct process *proce
     return problem_set(problem, TG_ERUNNER, "runner", "cannot start %s: %s", argv[0], strerror(reason));
 }
 
-void process_kill(pid_t pid) {
-    if (kill(-pid, SIGKILL) < 0)
-        kill(pid, SIGKILL);
+/* ---- what it has started ---- */
+
+enum { COMMAND_BYTES = 512, TREE_MAX = 64 };
+
+/* Up to `size` - 1 bytes of a file of /proc, ended by a 0; how many. 0 when the process is gone. */
+static size_t read_proc(pid_t pid, const char *name, char *out, size_t size) {
+    char path[96];
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, out, size - 1);
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+static uint64_t resident_bytes(pid_t pid) {
+    char text[128];
+    (void)read_proc(pid, "statm", text, sizeof text);
+    char *at = strchr(text, ' ');
+    return at ? strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+/* Calls `visit` for the children of `pid`, their children, and so on, each after its parent, at most *left
+ * processes: a bound, whatever a runner does. /proc/PID/task/TID/children lists what each thread has started,
+ * so that only these are looked at and not all processes of the machine. */
+static void walk_descendants(pid_t pid, int *left, void (*visit)(pid_t parent, pid_t child, void *context),
+                             void *context) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%ld/task", (long)pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *thread; threads && (thread = readdir(threads));) {
+        if (thread->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "task/%ld/children", strtol(thread->d_name, NULL, 10));
+        (void)read_proc(pid, path, text, sizeof text);
+        char *rest = NULL;
+        for (char *word = strtok_r(text, " ", &rest); word && *left > 0; word = strtok_r(NULL, " ", &rest)) {
+            pid_t child = (pid_t)strtol(word, NULL, 10);
+            --*left;
+            visit(pid, child, context);
+            walk_descendants(child, left, visit, context);
+        }
+    }
+    if (threads)
+        closedir(threads);
+}
+
+/* A child that has not called exec has its parent's command line; its pages are its parent's, and are not
+ * counted twice. */
+static void add_memory(pid_t parent, pid_t child, void *sum) {
+    char of_parent[COMMAND_BYTES], of_child[COMMAND_BYTES];
+    size_t n = read_proc(parent, "cmdline", of_parent, sizeof of_parent);
+    size_t m = read_proc(child, "cmdline", of_child, sizeof of_child);
+    if (n != m || memcmp(of_parent, of_child, n) != 0)
+        *(uint64_t *)sum += resident_bytes(child);
 }
 
 uint64_t process_memory_bytes(pid_t pid) {
-    char path[64], text[128];
-    snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = 0;
-    char *at = strchr(text, ' ');
-    return at ? strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    uint64_t sum = resident_bytes(pid);
+    int left = TREE_MAX;
+    walk_descendants(pid, &left, add_memory, &sum);
+    return sum;
+}
+
+/* ---- the end ---- */
+
+struct tree {
+    pid_t pids[TREE_MAX];
+    int count;
+};
+
+static void remember(pid_t parent, pid_t child, void *context) {
+    struct tree *tree = context;
+    tree->pids[tree->count++] = child;
+}
+
+/* The tree is read first: what the root's death makes an orphan could not be found afterwards. */
+void process_kill(pid_t pid) {
+    struct tree tree = {.count = 0};
+    int left = TREE_MAX;
+    walk_descendants(pid, &left, remember, &tree);
+    if (kill(-pid, SIGKILL) < 0)
+        kill(pid, SIGKILL);
+    for (int i = 0; i < tree.count; i++)
+        kill(tree.pids[i], SIGKILL);
 }

@@ -21,9 +21,12 @@ struct process {
  * child dies with the thread that made it. */
 int process_start(const char *const *argv, int nice_level, struct process *process, struct problem *problem);
 
-/* SIGKILL to the whole group. */
+/* SIGKILL to the whole group, and to what it has started in groups of their own. `pid` has not been reaped.
+ */
 void process_kill(pid_t pid);
 
-uint64_t process_memory_bytes(pid_t pid); /* resident; 0 when unknown */
+/* Resident memory of the process and of the programs that it has started (an engine in a group of its own
+ * too), and of theirs. 0 when unknown. Costs a few reads of /proc for each of them. */
+uint64_t process_memory_bytes(pid_t pid);
 
 #endif

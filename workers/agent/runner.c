@@ -12,12 +12,15 @@
 
 /* How it ends. Three things must have happened before on_gone: the process was reaped, stdout was read to its
  * end and its frames were taken (or nobody wants them), stderr was read to its end. An engine that the runner
- * started may keep the pipes open after it: so a reaped runner's group is killed, which closes them.
+ * started may keep the pipes open after it: so a reaped runner's group is killed, which closes them. An
+ * engine in a group of its own whose runner died by itself is not found any more (ours end by themselves
+ * then); pipes that are open some seconds after the end are given up. What the runner itself wrote was read
+ * by then.
  *
  * SIGCHLD is one signal for many children and may be merged, so each runner asks for its own pid: a
  * uv_signal_t of its own for promptness and its tick in case of doubt. */
 
-enum { TICK_MS = 500, READ_BYTES = 65536, STDERR_PER_TICK = 256 << 10 };
+enum { TICK_MS = 500, READ_BYTES = 65536, STDERR_PER_TICK = 256 << 10, ORPHANED_PIPES_MS = 5000 };
 
 struct runner {
     struct runner_config config;
@@ -37,7 +40,7 @@ struct runner {
     bool paused, ignoring, delivering;
     bool reaped, out_ended, err_ended, in_closed, err_stopped, closing;
     int status;             /* of waitpid */
-    int64_t last_frame_ms;  /* or last resume */
+    int64_t last_frame_ms;  /* or last resume, or the end */
     int64_t kill_at_ms;     /* 0: no */
     struct problem problem; /* the first thing that went wrong */
     char block[READ_BYTES];
@@ -80,6 +83,7 @@ static void reap(struct runner *runner) {
     if (runner->reaped || waitpid(runner->pid, &runner->status, WNOHANG) != runner->pid)
         return;
     runner->reaped = true;
+    runner->last_frame_ms = clock_monotonic_ms();
     kill(-runner->pid, SIGKILL); /* engines it left behind */
     read_status(runner);
     maybe_finish(runner);
@@ -266,12 +270,23 @@ static void refill_lines(struct runner *runner) {
 
 /* ---- limits ---- */
 
+static void give_up_pipes(struct runner *runner, int64_t now) {
+    if (runner->paused || now - runner->last_frame_ms < ORPHANED_PIPES_MS)
+        return;
+    uv_read_stop((uv_stream_t *)&runner->out);
+    uv_read_stop((uv_stream_t *)&runner->err);
+    runner->out_ended = runner->err_ended = true;
+    maybe_finish(runner);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct runner *runner = timer->data;
     int64_t now = clock_monotonic_ms();
     char text[160];
     refill_lines(runner);
     reap(runner);
+    if (runner->reaped && !runner->closing)
+        give_up_pipes(runner, now);
     if (runner->closing || runner->reaped)
         return;
     if (runner->config.hang_s > 0 && !runner->paused &&
@@ -285,7 +300,8 @@ static void on_tick(uv_timer_t *timer) {
     if (runner->config.memory_bytes > 0) {
         uint64_t used = process_memory_bytes(runner->pid);
         if (used > (uint64_t)runner->config.memory_bytes) {
-            snprintf(text, sizeof text, "the runner used %llu MiB of memory; its limit is %lld MiB",
+            snprintf(text, sizeof text,
+                     "the runner and its engines used %llu MiB of memory; the limit is %lld MiB",
                      (unsigned long long)(used >> 20), (long long)(runner->config.memory_bytes >> 20));
             condemn(runner, TG_ERUNNER, text);
         }

@@ -34,7 +34,7 @@ struct runner_config {
     const char *const *argv; /* NULL-terminated; argv[0] is a path */
     int nice_level;
     int64_t hang_s;       /* 0: no limit */
-    int64_t memory_bytes; /* resident; 0: no limit */
+    int64_t memory_bytes; /* resident, with its engines; 0: no limit */
 };
 
 struct runner_events {
