@@ -40,6 +40,26 @@ extern const struct option_spec player_options[];
         .name = "max_moves", .type = OPTION_INT, .min = 0, .max = 10000, .initial = "0", .unit = "moves",    \
         .help = "a longer game is scored as it stands; 0: three times the number of points"                  \
     }
+/* How many games, and how many make a task: of the kinds that make games to learn from. */
+#define GO_COUNT_OPTIONS                                                                                     \
+    {.name = "games",                                                                                        \
+     .type = OPTION_INT,                                                                                     \
+     .min = 1,                                                                                               \
+     .max = 1e7,                                                                                             \
+     .initial = "1000",                                                                                      \
+     .unit = "games",                                                                                        \
+     .help = "games to play"},                                                                               \
+    {                                                                                                        \
+        .name = "games_per_task", .type = OPTION_INT, .min = 1, .max = 10000, .initial = "8",                \
+        .unit = "games", .help = "games that a worker takes at a time"                                       \
+    }
+/* What makes the games of a player that always answers alike differ. (A match has opening_moves, the same for
+ * both games of a pair.) */
+#define GO_RANDOM_MOVES_OPTION                                                                               \
+    {                                                                                                        \
+        .name = "random_moves", .type = OPTION_INT, .min = 0, .max = 1000, .initial = "4", .unit = "moves",  \
+        .help = "each game begins with this many uniformly random moves, so that games differ"               \
+    }
 /* What every random choice of a job follows from. */
 #define GO_SEED_OPTION                                                                                       \
     {                                                                                                        \

@@ -3,20 +3,7 @@
 #include "proto/kinds/player.h"
 
 static const struct option_spec options[] = {
-    {.name = "games",
-     .type = OPTION_INT,
-     .min = 1,
-     .max = 1e7,
-     .initial = "1000",
-     .unit = "games",
-     .help = "games to play"},
-    {.name = "games_per_task",
-     .type = OPTION_INT,
-     .min = 1,
-     .max = 10000,
-     .initial = "8",
-     .unit = "games",
-     .help = "games that a worker takes at a time"},
+    GO_COUNT_OPTIONS,
     {.name = "engine",
      .type = OPTION_STRING,
      .min = 1,
@@ -31,14 +18,7 @@ static const struct option_spec options[] = {
      .unit = "s",
      .help = "time for a move, announced to the engine; 0: as long as it takes"},
     GO_GAME_OPTIONS,
-    {.name = "random_moves",
-     .type = OPTION_INT,
-     .min = 0,
-     .max = 1000,
-     .initial = "6",
-     .unit = "moves",
-     .help =
-         "each game begins with this many uniformly random moves, for an engine alone would repeat itself"},
+    GO_RANDOM_MOVES_OPTION,
     GO_SEED_OPTION,
     {.name = NULL},
 };

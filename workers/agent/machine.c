@@ -72,24 +72,6 @@ json_t *machine_describe(void) {
                      TENGEN_VERSION);
 }
 
-/* GNU Go is known with the options that make its own count of a finished game the area count that we use.
- * Debian installs it outside of most PATHs. */
-json_t *machine_known_engines(void) {
-    static const char *const places[] = {"/usr/games/gnugo", "/usr/local/bin/gnugo", "/usr/bin/gnugo",
-                                         "/usr/local/games/gnugo", "/opt/homebrew/bin/gnugo"};
-    json_t *engines = json_object();
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (access(places[i], X_OK) == 0) {
-            char command[256];
-            snprintf(command, sizeof command,
-                     "%s --mode gtp --chinese-rules --capture-all-dead --positional-superko --level 10",
-                     places[i]);
-            json_object_set_new(engines, "gnugo", json_string(command));
-            break;
-        }
-    return engines;
-}
-
 /* Accepts {"kinds": [...]} or [...], of objects with a "name" or of names. */
 static json_t *names_of(const json_t *answer) {
     const json_t *list = json_is_object(answer) ? json_object_get(answer, "kinds") : answer;

@@ -12,10 +12,6 @@ uint64_t machine_memory_bytes(void);
 /* {"os","cpu","isa","cores","memory_bytes","version"}; NULL when out of memory. The caller owns it. */
 json_t *machine_describe(void);
 
-/* Engines this machine has without being told: {"gnugo": "/usr/games/gnugo --mode gtp ..."}. The caller owns
- * it. */
-json_t *machine_known_engines(void);
-
 /* Asks `RUNNER kinds --json` for the kinds it can run; an array of names, owned by the caller. Blocks up to
  * 15 s; for the start of the program. */
 int machine_ask_kinds(const char *runner, json_t **kinds, struct problem *problem);

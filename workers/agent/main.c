@@ -14,9 +14,9 @@
 #include "proto/base/buf.h"
 #include "proto/base/log.h"
 #include "proto/base/options.h"
-#include "proto/kinds/player.h"
 #include "workers/agent/agent.h"
 #include "workers/agent/machine.h"
+#include "workers/task/engines.h"
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
@@ -202,23 +202,6 @@ static int default_data(char *out, size_t size, struct problem *problem) {
     return 0;
 }
 
-static int add_engines(json_t *engines, const json_t *given, struct problem *problem) {
-    size_t i;
-    json_t *item;
-    json_array_foreach(given, i, item) {
-        char name[64] = "";
-        const char *text = json_string_value(item), *mark = strchr(text, '=');
-        if (!mark || !mark[1] || (size_t)(mark - text) >= sizeof name)
-            return problem_set(problem, TG_EINVALID, "engine", "must be NAME=COMMAND, is '%.100s'", text);
-        memcpy(name, text, (size_t)(mark - text));
-        int error = engine_name_check("engine", name, problem);
-        if (error)
-            return error;
-        json_object_set_new(engines, name, json_string(mark + 1));
-    }
-    return 0;
-}
-
 /* ---- running ---- */
 
 static struct agent *the_agent; /* for the signals */
@@ -266,9 +249,10 @@ static int start(const char *started_as, const json_t *options, struct problem *
         error = default_runner(started_as, runner, sizeof runner, problem);
     if (!error && !given_data[0])
         error = default_data(data, sizeof data, problem);
-    json_t *engines = machine_known_engines();
+    json_t *engines = engines_known();
     if (!error)
-        error = add_engines(engines, json_object_get(options, "engine"), problem);
+        error =
+            engines ? engines_add_all(engines, json_object_get(options, "engine"), problem) : TG_ENO_MEMORY;
     int runners = (int)option_int(options, "runners");
     runners = runners > 0 ? runners : machine_cores();
     int64_t memory = option_int(options, "memory_mib") << 20;

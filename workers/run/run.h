@@ -30,9 +30,4 @@ int run_options(const char *usage, const struct option_spec *table, int argc, ch
                 json_t **words);
 void run_complain(const char *command, const struct problem *problem);
 
-/* Adds NAME=COMMAND to an object of engines. 0 or TG_EINVALID. */
-int engines_add(json_t *engines, const char *text, struct problem *problem);
-/* The engines that are known where they are installed (GNU Go). NULL: out of memory. */
-json_t *engines_known(void);
-
 #endif

@@ -8,6 +8,7 @@
 #include "proto/wire/json.h"
 #include "workers/alphago/games.h"
 #include "workers/run/run.h"
+#include "workers/task/engines.h"
 #include "workers/task/port.h"
 #include "workers/task/task.h"
 
@@ -104,10 +105,8 @@ static int conduct(struct port *port, const json_t *document) {
 /* What the command line and this machine offer, unless the document says so itself. */
 static int offer_engines(json_t *document, const json_t *options, struct problem *problem) {
     json_t *engines = engines_known(), *own = json_object_get(document, "engines");
-    const json_t *list = json_object_get(options, "engine");
-    int error = engines ? 0 : TG_ENO_MEMORY;
-    for (size_t i = 0; i < json_array_size(list) && !error; i++)
-        error = engines_add(engines, json_string_value(json_array_get(list, i)), problem);
+    int error =
+        engines ? engines_add_all(engines, json_object_get(options, "engine"), problem) : TG_ENO_MEMORY;
     if (!error) {
         json_object_update(engines, own);
         if (!own || json_is_object(own)) /* what is wrong with another is the task parser's to say */
