@@ -778,6 +778,7 @@ def run(*cases, timeout=60):
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, terminated)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts us in the background has it ignored
     wanted = [c for c in cases if not sys.argv[1:] or any(word in c.__name__ for word in sys.argv[1:])]
     reporter = Reporter()
     print("TAP version 13", flush=True)
