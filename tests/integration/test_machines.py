@@ -124,6 +124,15 @@ class Lab:
             "kind": "selfplay", "name": "far", "config": {
                 "games": games, "games_per_task": 2, "board": 7, "player": {"type": "uct", "playouts": 300}}})["id"]
 
+    def seen_ms(self, name):
+        """When the coordinator last heard of the worker; 0: never."""
+        return {w["name"]: w["seen_ms"] or 0 for w in self.server.api.pages("/api/v1/workers")}.get(name, 0)
+
+    def wait_for_both(self, since_ms=0):
+        """Before a job is submitted: else one machine may have done all of it before the other is there."""
+        for name in ("machine 1", "machine 2"):
+            harness.wait_for(lambda name=name: self.seen_ms(name) > since_ms, 120, f"a sign of life of {name}")
+
     def job(self, job):
         return self.server.api.expect(200, "GET", f"/api/v1/jobs/{job}")
 
@@ -155,6 +164,7 @@ class Lab:
 def two_machines_join_over_tls_and_survive_their_network(t):
     lab = Lab(t)
     with t.subtest("both join by token and work"):
+        lab.wait_for_both()
         job = lab.submit(40)
         harness.wait_for(lambda: min(lab.done_by(job).values()) >= 1, 60, "a task done by each machine")
         lab.all_is_there_once(job, 40)
@@ -175,7 +185,9 @@ def one_loses_its_link(t, lab):
     t.note(f"workers during the outage: {states}")
     t.true(lab.agents[0].running(), "the agent without a link waits")
     before = lab.done_by(job)["machine 1"]
+    last = max(lab.seen_ms("machine 1"), lab.seen_ms("machine 2"))
     lab.machines[0].cable("up")
+    lab.wait_for_both(last)
     follow = lab.submit(40)
     harness.wait_for(lambda: lab.done_by(job)["machine 1"] + lab.done_by(follow)["machine 1"] > before, 120,
                      "work of the machine that came back")
