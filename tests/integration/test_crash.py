@@ -16,7 +16,7 @@ SEED = int(os.environ.get("TENGEN_TEST_SEED") or random.randrange(1 << 32))
 
 def restart(t, server):
     """The same coordinator again, on its port and its data."""
-    return t.server(port=server.port, data=server.data)
+    return t.server(port=server.port, data=server.data, lease_s=3)
 
 
 def stored_chunks(api, job):
