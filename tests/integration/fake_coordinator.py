@@ -15,6 +15,7 @@ import http.server
 import json
 import re
 import socket
+import struct
 import threading
 import time
 import urllib.parse
@@ -65,6 +66,7 @@ class FakeCoordinator:
         self.registrations = []
         self.tasks = {}
         self.files = {}  # sha256 -> bytes
+        self.streams = {}  # job -> [(cursor, chunk)], given in pages of three
         self.requests, self.beats, self.failures = [], [], []
         self.goodbyes = []  # what each agent that left keeps
         self.fault = lambda request: None
@@ -105,14 +107,14 @@ class FakeCoordinator:
 
     # ---- what tests set up and look at
 
-    def add_task(self, units=1, config=None, inputs=None, hang_s=0, memory_bytes=0, kind="selfplay"):
+    def add_task(self, units=1, config=None, inputs=None, resume=None, hang_s=0, memory_bytes=0, kind="selfplay"):
         with self.lock:
             number = len(self.tasks) + 1
             self.tasks[number] = {
                 "state": "pending", "attempt": 0, "worker": None, "units": units, "units_done": 0, "chunks": {},
                 "order": [], "done": None, "fails": [],
                 "document": {"id": number, "job": 1, "job_name": "test", "kind": kind, "index": number - 1,
-                             "units": units, "seed": number, "config": config or {}, "inputs": inputs or {},
+                             "units": units, "seed": number, "config": config or {}, "inputs": inputs or {}, "resume": resume,
                              "hang_s": hang_s, "memory_bytes": memory_bytes},
             }
             self.lock.notify_all()
@@ -236,6 +238,10 @@ class FakeCoordinator:
             self._requeue(task)
         return 200, {}
 
+    def stream(self, job, after):
+        page = [(cursor, chunk) for cursor, chunk in self.streams.get(job, []) if cursor > after][:3]
+        return b"".join(struct.pack("<QI", cursor, len(chunk)) + chunk for cursor, chunk in page)
+
     def dispatch(self, method, path, query, body):
         """(status, body) of a request; body is JSON, or (bytes, headers)."""
         match = re.fullmatch(r"/api/v1/(workers|tasks)(?:/(\d+)/(\w+))?", path)
@@ -322,10 +328,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._send(401, problem("token_unknown", 401))
         if self.command == "GET" and parts.path.startswith("/api/v1/checkpoints/"):
             return self._file(parts.path.rpartition("/")[2], fault)
+        if self.command == "GET" and parts.path.startswith("/api/v1/streams/"):
+            return self._body(owner.stream(int(parts.path.rpartition("/")[2]), int(query.get("after", 0))), fault)
         answer = owner.dispatch(self.command, parts.path, query, body)
         if fault.drop_before:
             return self._hang_up()
         self._send(*answer)
+
+    def _body(self, data, fault):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[:fault.drop_after])
+        if fault.drop_after is not None:
+            self.wfile.flush()
+            self._hang_up()
 
     def _file(self, digest, fault):
         data = self.owner.files.get(digest)

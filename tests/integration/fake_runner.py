@@ -142,7 +142,7 @@ def main():
     config, number = task["config"], 0
     write(frame({"type": "hello", "protocol": 1, "pid": os.getpid()}))
     if config.get("note"):
-        os.write(2, json.dumps({name: task.get(name) for name in ("inputs", "engines", "units_done")}).encode() + b"\n")
+        os.write(2, json.dumps({name: task.get(name) for name in ("inputs", "resume", "engines", "units_done")}).encode() + b"\n")
     behaviour = config.get("behaviour", "good")
     if config.get("only_attempt", task["attempt"]) != task["attempt"]:
         behaviour = "good"

@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import time
 
 import fake_coordinator
@@ -446,6 +447,46 @@ def inputs_are_fetched_resumed_and_kept(t):
     t.equal(worker.stop(), 0, "exit code")
 
 
+def a_stream_becomes_a_file(t):
+    """Of ten chunks nine belong to the input; the second page breaks off, and the agent is killed before the third."""
+    fake = coordinator(t)
+    chunks = [(10 * n, harness.encode_chunk({"type": "game", "units": 1, "n": n}, bytes([n]) * 50000)) for n in range(1, 11)]
+    fake.streams[7] = chunks
+    pages = []
+
+    def fault(request):
+        if "/streams/" in request.path:
+            pages.append(int(request.query["after"]))
+            if pages == [0, 30]:
+                return fake_coordinator.cut_body_after(70000)
+            if pages == [0, 30, 30, 60]:
+                return fake_coordinator.status(503, retry_after=100)
+        return None
+
+    fake.fault = fault
+    digest = hashlib.sha256(b"state").hexdigest()
+    fake.files[digest] = b"state"
+    fake.add_task(units=1, config={"note": True}, inputs={"games": {"stream": {"job": 7, "until": 90}}},
+                  resume={"checkpoint": {"sha256": digest}, "state": {"sha256": digest}})
+    worker = agent(t, fake)
+    harness.wait_for(lambda: len(pages) == 4, LONG, "the third page to be asked for")
+    worker.kill()
+    worker = agent(t, fake, data=worker.data)
+    wait_all_done(fake)
+    notes = [json.loads(x["text"]) for _, _, body in fake.beats for x in body["log"] if "inputs" in x["text"]]
+    got = pathlib.Path(notes[0]["inputs"]["games"]).read_bytes()
+    t.true(got == b"".join(struct.pack("<QI", cursor, len(chunk)) + chunk for cursor, chunk in chunks[:9]), "the file")
+    t.equal(pages, [0, 30, 30, 60, 60], "pages asked for")
+    t.equal(pathlib.Path(notes[0]["resume"]["state"]).read_bytes(), b"state", "what it goes on from")
+    t.equal(notes[0]["resume"]["checkpoint"], notes[0]["resume"]["state"], "one file for one digest")
+    with t.subtest("a damaged chunk fails the task"):
+        fake.streams[8] = [(1, chunks[0][1][:-1] + b"?")]
+        number = fake.add_task(units=1, inputs={"games": {"stream": {"job": 8, "until": 1}}})
+        fake.wait(lambda: fake.tasks[number]["fails"], LONG, "the failure")
+        t.equal(fake.tasks[number]["fails"][0]["code"], "corrupt", "its code")
+    t.equal(worker.stop(), 0, "exit code")
+
+
 def the_cache_forgets_what_was_used_longest_ago(t):
     fake = coordinator(t)
     digests = []
@@ -611,6 +652,7 @@ if __name__ == "__main__":
         the_second_signal_stops_at_once,
         the_coordinator_drains_and_stops,
         inputs_are_fetched_resumed_and_kept,
+        a_stream_becomes_a_file,
         the_cache_forgets_what_was_used_longest_ago,
         a_download_goes_on_after_a_restart,
         it_works_for_the_real_coordinator_over_tls,

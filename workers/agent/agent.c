@@ -145,6 +145,7 @@ static void enter(struct agent *agent) {
     }
     agent->switching = false;
     caller_set_coordinator(agent->services.caller, error ? "" : agent->coordinator);
+    cache_set_coordinator(agent->services.cache, agent->coordinator);
     move_on(agent);
 }
 

@@ -188,9 +188,13 @@ static void on_inputs(void *context, json_t *local, const struct problem *proble
     step(attempt);
 }
 
+/* The job's inputs, and what an earlier attempt has reached. */
 static void fetch(struct attempt *attempt) {
-    attempt->inputs =
-        inputs_fetch(attempt->services->cache, json_object_get(attempt->lease, "inputs"), on_inputs, attempt);
+    json_t *wanted = json_pack("{s:O?, s:O?}", "inputs", json_object_get(attempt->lease, "inputs"), "resume",
+                               json_object_get(attempt->lease, "resume"));
+    TG_ASSERT(wanted != NULL);
+    attempt->inputs = inputs_fetch(attempt->services->cache, wanted, on_inputs, attempt);
+    json_decref(wanted);
     TG_ASSERT(attempt->inputs != NULL);
     attempt->jobs++;
 }

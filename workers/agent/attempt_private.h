@@ -31,7 +31,7 @@ struct attempt {
     struct spool_job *retrying;
     /* inputs and runner */
     struct inputs *inputs;
-    json_t *local_inputs;
+    json_t *local_inputs; /* {"inputs", "resume"}, with paths */
     struct runner *runner;
     uint32_t frames_base; /* number of the runner's chunk 0 */
     int64_t started_ms;

@@ -22,7 +22,8 @@ static json_t *task_frame(const struct attempt *attempt) {
         return NULL;
     int64_t finished = attempt->task.units_before + attempt->task.units_stored;
     json_object_set_new(task, "units_done", json_integer(finished));
-    json_object_set(task, "inputs", attempt->local_inputs);
+    json_object_set(task, "inputs", json_object_get(attempt->local_inputs, "inputs"));
+    json_object_set(task, "resume", json_object_get(attempt->local_inputs, "resume"));
     json_object_set(task, "engines", (json_t *)(uintptr_t)attempt->services->engines);
     json_object_set_new(task, "threads", json_integer(1));
     return json_pack("{s:s, s:o}", "type", "task", "task", task);

@@ -21,6 +21,8 @@ struct entry {
     int64_t bytes, used_ms;
     bool here;
     struct download *download;
+    struct stream_source source; /* of a stream; job 0: a file by its digest */
+    struct stream_download *stream;
     struct cache_fetch *fetches;
 };
 
@@ -38,6 +40,7 @@ struct cache {
     struct caller *caller;
     char *folder;
     int64_t limit;
+    char coordinator[33];
     struct entry *entries;
 };
 
@@ -206,6 +209,7 @@ static void on_downloaded(void *context, const struct problem *problem) {
     char path[4096];
     path_of(entry, path, sizeof path);
     entry->download = NULL;
+    entry->stream = NULL;
     entry->here = !problem;
     entry->used_ms = clock_wall_ms();
     if (!problem && stat(path, &status) == 0) {
@@ -224,26 +228,56 @@ static void on_downloaded(void *context, const struct problem *problem) {
     evict(cache);
 }
 
-struct cache_fetch *cache_get(struct cache *cache, const char digest[SHA256_HEX], cache_done_fn done,
-                              void *context) {
-    struct entry *entry = find(cache, digest);
+static void start_download(struct entry *entry) {
+    struct cache *cache = entry->cache;
+    if (entry->source.job)
+        entry->stream = stream_download_start(cache->loop, cache->caller, cache->folder, entry->digest,
+                                              entry->source, on_downloaded, entry);
+    else
+        entry->download =
+            download_start(cache->loop, cache->caller, cache->folder, entry->digest, on_downloaded, entry);
+}
+
+static struct cache_fetch *get(struct cache *cache, const char *name, struct stream_source source,
+                               cache_done_fn done, void *context) {
+    struct entry *entry = find(cache, name);
     struct cache_fetch *fetch = calloc(1, sizeof *fetch);
     if (!entry)
-        entry = fetch ? add(cache, digest) : NULL;
+        entry = fetch ? add(cache, name) : NULL;
     if (!fetch || !entry) {
         free(fetch);
         return NULL;
     }
+    entry->source = source;
     *fetch = (struct cache_fetch){.entry = entry, .next = entry->fetches, .done = done, .context = context};
     entry->fetches = fetch;
     uv_timer_init(cache->loop, &fetch->timer);
     fetch->timer.data = fetch;
     if (entry->here)
         uv_timer_start(&fetch->timer, on_here, 0, 0);
-    else if (!entry->download)
-        entry->download =
-            download_start(cache->loop, cache->caller, cache->folder, entry->digest, on_downloaded, entry);
+    else if (!entry->download && !entry->stream)
+        start_download(entry);
     return fetch;
+}
+
+struct cache_fetch *cache_get(struct cache *cache, const char digest[SHA256_HEX], cache_done_fn done,
+                              void *context) {
+    return get(cache, digest, (struct stream_source){0}, done, context);
+}
+
+struct cache_fetch *cache_get_stream(struct cache *cache, struct stream_source source, cache_done_fn done,
+                                     void *context) {
+    char text[128], name[SHA256_HEX];
+    uint8_t digest[SHA256_BYTES];
+    int size = snprintf(text, sizeof text, "stream %s %lld %lld", cache->coordinator, (long long)source.job,
+                        (long long)source.until);
+    sha256(text, (size_t)size, digest);
+    sha256_hex(digest, name);
+    return get(cache, name, source, done, context);
+}
+
+void cache_set_coordinator(struct cache *cache, const char *id) {
+    snprintf(cache->coordinator, sizeof cache->coordinator, "%s", id);
 }
 
 static void fetch_closed(uv_handle_t *timer) {
@@ -262,8 +296,11 @@ void cache_release(struct cache_fetch *fetch) {
     uv_close((uv_handle_t *)&fetch->timer, fetch_closed);
     if (entry->fetches)
         return;
-    if (entry->download) {
-        download_cancel(entry->download);
+    if (entry->download || entry->stream) {
+        if (entry->download)
+            download_cancel(entry->download);
+        else
+            stream_download_cancel(entry->stream);
         drop(entry);
     } else if (!entry->here) {
         drop(entry);

@@ -1,4 +1,5 @@
-/* cache.h - files named by their SHA-256, fetched from the coordinator once and kept while there is room.
+/* cache.h - files named by their SHA-256, and streams of chunks, fetched from the coordinator once and kept
+ * while there is room.
  *
  *     cache/HEX            whole and verified; its time of change is that of its last use
  *     cache/HEX.part       as much as has come; goes on from there, also after a restart of the agent
@@ -16,6 +17,7 @@
 #include "proto/base/error.h"
 #include "proto/base/hash.h"
 #include "workers/agent/call.h"
+#include "workers/agent/stream_download.h"
 
 struct cache;
 struct cache_fetch;
@@ -33,6 +35,12 @@ typedef void (*cache_done_fn)(void *context, const char *path, const struct prob
 /* NULL when out of memory. Several fetches of one digest share the download. */
 struct cache_fetch *cache_get(struct cache *cache, const char digest[SHA256_HEX], cache_done_fn done,
                               void *context);
+/* The chunks of a job up to a cursor, as one file of records (stream_download.h): kept like a file with a
+ * digest, under a name made of the coordinator's id, job and cursor. NULL when out of memory. */
+struct cache_fetch *cache_get_stream(struct cache *cache, struct stream_source source, cache_done_fn done,
+                                     void *context);
+/* Whose jobs cache_get_stream means from now on. */
+void cache_set_coordinator(struct cache *cache, const char *id);
 /* Lets the file go; before `done` was called it also cancels. */
 void cache_release(struct cache_fetch *fetch);
 

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "proto/base/buf.h"
+#include "proto/wire/chunk.h"
 #include "workers/agent/spool.h"
 
 enum { PATH_BYTES = 4096 };
@@ -90,20 +93,89 @@ static int fsync_folder(const char *folder) {
     return result;
 }
 
+static int publish(const struct part *part, struct problem *problem) {
+    char from[PATH_BYTES], to[PATH_BYTES];
+    path_of(part, ".part", from);
+    path_of(part, "", to);
+    return rename(from, to) < 0 || fsync_folder(part->folder) < 0 ? failed(problem, "renaming") : 0;
+}
+
 int part_finish(struct part *part, struct problem *problem) {
-    char from[PATH_BYTES], etag[PATH_BYTES], to[PATH_BYTES];
+    char from[PATH_BYTES], etag[PATH_BYTES];
     path_of(part, ".part", from);
     path_of(part, ".etag", etag);
-    path_of(part, "", to);
     int error = fsync(part->fd) < 0 ? failed(problem, "fsync") : check_digest(from, part->digest, problem);
     part_close(part);
     if (error == TG_EDIGEST)
         unlink(from);
-    else if (!error && (rename(from, to) < 0 || fsync_folder(part->folder) < 0))
-        error = failed(problem, "renaming");
+    else if (!error)
+        error = publish(part, problem);
     if (!error || error == TG_EDIGEST)
         unlink(etag);
     return error;
+}
+
+int part_publish(struct part *part, struct problem *problem) {
+    int error = fsync(part->fd) < 0 ? failed(problem, "fsync") : 0;
+    part_close(part);
+    return error ? error : publish(part, problem);
+}
+
+/* ---- records ---- */
+
+enum { RECORD_HEAD = 12 };
+
+int records_check(const void *data, size_t size, int64_t until, int64_t *cursor, size_t *sound,
+                  struct problem *problem) {
+    const uint8_t *at = data;
+    *sound = 0;
+    while (*sound < size) {
+        struct chunk_view view;
+        const uint8_t *record = at + *sound;
+        size_t left = size - *sound;
+        if (left < RECORD_HEAD || read_u32(record + 8) > left - RECORD_HEAD)
+            return problem_set(problem, TG_ECORRUPT, "inputs", "a page of chunks was cut short");
+        int64_t next = (int64_t)read_u64(record);
+        if (next <= *cursor)
+            return problem_set(problem, TG_ECORRUPT, "inputs", "the cursors of a stream do not rise");
+        if (next > until)
+            break;
+        int error = chunk_open(record + RECORD_HEAD, read_u32(record + 8), &view, problem);
+        if (error)
+            return error;
+        chunk_view_free(&view);
+        *cursor = next;
+        *sound += RECORD_HEAD + read_u32(record + 8);
+    }
+    return 0;
+}
+
+/* Checks what was left, a mapping of the whole file; where it ends soundly the file is cut. */
+static int keep_sound(struct part *part, size_t bytes, int64_t until, uint64_t *size, int64_t *cursor,
+                      struct problem *problem) {
+    struct problem ignored = {0};
+    size_t sound = 0;
+    if (bytes > 0) {
+        void *map = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, part->fd, 0);
+        if (map == MAP_FAILED)
+            return failed(problem, "reading a part");
+        records_check(map, bytes, until, cursor, &sound, &ignored);
+        munmap(map, bytes);
+    }
+    *size = sound;
+    return ftruncate(part->fd, (off_t)sound) < 0 ? failed(problem, "cutting a part") : 0;
+}
+
+int part_open_records(struct part *part, int64_t until, uint64_t *size, int64_t *cursor,
+                      struct problem *problem) {
+    char path[PATH_BYTES];
+    struct stat status;
+    path_of(part, ".part", path);
+    *cursor = 0;
+    part->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (part->fd < 0 || fstat(part->fd, &status) < 0)
+        return failed(problem, "opening a part");
+    return keep_sound(part, (size_t)status.st_size, until, size, cursor, problem);
 }
 
 void part_close(struct part *part) {

@@ -10,7 +10,8 @@ enum { INPUTS_MAX = 256, INPUTS_DEPTH_MAX = 16 };
 
 struct input {
     struct inputs *inputs;
-    char digest[SHA256_HEX];
+    char digest[SHA256_HEX];     /* "" for a stream */
+    struct stream_source source; /* job 0 for a digest */
     struct cache_fetch *fetch;
     char *path; /* NULL until it is here */
 };
@@ -25,22 +26,33 @@ struct inputs {
     uv_timer_t timer; /* calls done when there is nothing to wait for */
 };
 
-/* The digest of an {"sha256": "..."}; NULL for anything else. */
-static const char *digest_of(const json_t *value) {
+/* Whether the value names a file, and which. */
+static bool read_input(const json_t *value, struct input *out) {
     uint8_t digest[SHA256_BYTES];
     const char *text = json_string_value(json_object_get(value, "sha256"));
-    return text && sha256_parse(text, digest) == 0 ? text : NULL;
+    const json_t *stream = json_object_get(value, "stream");
+    *out = (struct input){.source = {json_integer_value(json_object_get(stream, "job")),
+                                     json_integer_value(json_object_get(stream, "until"))}};
+    if (text && sha256_parse(text, digest) == 0) {
+        snprintf(out->digest, sizeof out->digest, "%s", text);
+        out->source = (struct stream_source){0};
+        return true;
+    }
+    return out->source.job > 0;
 }
 
-static struct input *find(struct inputs *inputs, const char *digest) {
-    for (size_t i = 0; i < inputs->count; i++)
-        if (strcmp(inputs->list[i].digest, digest) == 0)
+static struct input *find(struct inputs *inputs, const struct input *wanted) {
+    for (size_t i = 0; i < inputs->count; i++) {
+        const struct input *input = &inputs->list[i];
+        if (strcmp(input->digest, wanted->digest) == 0 && input->source.job == wanted->source.job &&
+            input->source.until == wanted->source.until)
             return &inputs->list[i];
+    }
     return NULL;
 }
 
-static int add(struct inputs *inputs, const char *digest) {
-    if (find(inputs, digest))
+static int add(struct inputs *inputs, const struct input *input) {
+    if (find(inputs, input))
         return 0;
     if (inputs->count == INPUTS_MAX)
         return problem_set(&inputs->problem, TG_ETOO_LARGE, "inputs", "more than %d files", INPUTS_MAX);
@@ -48,18 +60,19 @@ static int add(struct inputs *inputs, const char *digest) {
     if (!more)
         return problem_set(&inputs->problem, TG_ENO_MEMORY, NULL, "out of memory");
     inputs->list = more;
-    more[inputs->count] = (struct input){.inputs = inputs};
-    snprintf(more[inputs->count++].digest, SHA256_HEX, "%s", digest);
+    more[inputs->count] = *input;
+    more[inputs->count++].inputs = inputs;
     return 0;
 }
 
 static int collect(struct inputs *inputs, const json_t *value, int depth) {
-    const char *digest = digest_of(value), *key;
+    struct input input;
+    const char *key;
     json_t *item;
     size_t i;
     int error = 0;
-    if (digest)
-        return add(inputs, digest);
+    if (read_input(value, &input))
+        return add(inputs, &input);
     if (depth > INPUTS_DEPTH_MAX)
         return problem_set(&inputs->problem, TG_ETOO_DEEP, "inputs", "nested too deeply");
     if (json_is_array(value)) {
@@ -71,13 +84,14 @@ static int collect(struct inputs *inputs, const json_t *value, int depth) {
     return error;
 }
 
-/* A deep copy in which the digests have become paths. */
+/* A deep copy in which files have become paths. */
 static json_t *localize(struct inputs *inputs, const json_t *value) {
-    const char *digest = digest_of(value), *key;
+    struct input input;
+    const char *key;
     json_t *item, *copy;
     size_t i;
-    if (digest)
-        return json_string(find(inputs, digest)->path);
+    if (read_input(value, &input))
+        return json_string(find(inputs, &input)->path);
     if (json_is_array(value)) {
         copy = json_array();
         json_array_foreach(value, i, item) json_array_append_new(copy, localize(inputs, item));
@@ -129,7 +143,8 @@ struct inputs *inputs_fetch(struct cache *cache, const json_t *original, inputs_
         inputs->waiting = inputs->count;
         for (size_t i = 0; i < inputs->count; i++) {
             struct input *input = &inputs->list[i];
-            input->fetch = cache_get(cache, input->digest, on_file, input);
+            input->fetch = input->source.job ? cache_get_stream(cache, input->source, on_file, input)
+                                             : cache_get(cache, input->digest, on_file, input);
             if (!input->fetch) {
                 problem_set(&inputs->problem, TG_ENO_MEMORY, NULL, "out of memory");
                 inputs->waiting--;

@@ -1,5 +1,5 @@
-/* inputs.h - a task's inputs made local: every {"sha256": "..."} in them becomes the path of a file in the
- * cache. */
+/* inputs.h - a task's inputs made local: every {"sha256": "..."} and {"stream": {"job", "until"}} in them
+ * becomes the path of a file in the cache. */
 #ifndef TENGEN_AGENT_INPUTS_H
 #define TENGEN_AGENT_INPUTS_H
 
