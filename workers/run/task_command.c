@@ -11,6 +11,7 @@
 #include "workers/task/engines.h"
 #include "workers/task/port.h"
 #include "workers/task/task.h"
+#include "workers/vision/vision.h"
 
 enum { TASK_BYTES_MAX = 4 << 20 };
 
@@ -22,6 +23,8 @@ static const struct runner {
     {&kind_selfplay, selfplay_run},
     {&kind_teacher, teacher_run},
     {&kind_match, match_run},
+    {&kind_classify, classify_run},
+    {&kind_evaluate, evaluate_run},
 };
 
 static const struct option_spec task_options[] = {

@@ -1,0 +1,168 @@
+#include "workers/vision/describe.h"
+
+#include <string.h>
+#include "proto/base/options.h"
+#include "proto/wire/json.h"
+
+const char *image_encoding(int channels) {
+    return channels == 3 ? "pixels-rgb/1" : "pixels-grey/1";
+}
+
+/* Which option of classify's `network` becomes which member of which family's trunk. */
+static const struct member {
+    const char *option, *family, *name;
+    bool whole; /* a number that must be whole there */
+} members[] = {
+    {"stages", "resnet", "stages", false},
+    {"stages", "vgg", "stages", false},
+    {"form", "resnet", "form", false},
+    {"squeeze", "resnet", "squeeze", false},
+    {"width", "googlenet", "width", false},
+    {"width", "transformer", "width", true},
+    {"blocks", "densenet", "blocks", false},
+    {"growth", "densenet", "growth", false},
+    {"layers", "transformer", "layers", false},
+    {"patch", "transformer", "patch", false},
+    {"heads", "transformer", "heads", false},
+    {"feed_forward", "transformer", "feed_forward", false},
+    {"dropout", "transformer", "dropout", false},
+};
+enum { MEMBERS = sizeof members / sizeof members[0] };
+
+/* What small images want where the zoo's own defaults are made for boards. */
+static json_t *family_defaults(const char *family) {
+    if (strcmp(family, "resnet") == 0)
+        return json_pack("{s:s}", "stages", "32x2 / 64x2 / 128x2");
+    if (strcmp(family, "transformer") == 0)
+        return json_pack("{s:i}", "patch", 4);
+    return json_object();
+}
+
+static bool is_unset(const json_t *value) {
+    if (json_is_string(value))
+        return json_string_length(value) == 0;
+    return json_number_value(value) == 0;
+}
+
+static json_t *trunk_value(const struct member *member, const json_t *value) {
+    double number = json_number_value(value);
+    if (member->whole && number == (double)(json_int_t)number)
+        return json_integer((json_int_t)number);
+    return json_incref((json_t *)value);
+}
+
+/* One option into the trunk. Options of the head are no members and pass. */
+static int put(json_t *trunk, const char *family, const char *option, const json_t *value,
+               struct problem *problem) {
+    bool known = false;
+    for (int i = 0; i < MEMBERS; i++) {
+        if (strcmp(members[i].option, option) != 0)
+            continue;
+        known = true;
+        if (strcmp(members[i].family, family) == 0)
+            return json_object_set_new(trunk, members[i].name, trunk_value(&members[i], value))
+                       ? TG_ENO_MEMORY
+                       : TG_OK;
+    }
+    if (!known || strcmp(option, "dropout") == 0)
+        return TG_OK;
+    return problem_set(problem, TG_EINVALID, option, "is nothing that the family %s has: leave it out",
+                       family);
+}
+
+static int describe_trunk(const json_t *network, json_t **out, struct problem *problem) {
+    const char *family = option_string(network, "family"), *option;
+    json_t *value;
+    json_t *trunk = family_defaults(family);
+    int error = trunk && !json_object_set_new(trunk, "family", json_string(family)) ? TG_OK : TG_ENO_MEMORY;
+    json_object_foreach((json_t *)network, option,
+                        value) if (!error && strcmp(option, "family") != 0 && !is_unset(value)) error =
+        put(trunk, family, option, value, problem);
+    if (error) {
+        json_decref(trunk);
+        trunk = NULL;
+        problem_prefix(problem, "config.network");
+    }
+    *out = trunk;
+    return error;
+}
+
+static int describe_options(const json_t *network, const struct image_set *set, json_t **out,
+                            struct problem *problem) {
+    json_t *trunk;
+    int error = describe_trunk(network, &trunk, problem);
+    if (error)
+        return error;
+    *out = json_pack("{s:i, s:{s:i, s:i, s:i, s:s}, s:o, s:[{s:s, s:i, s:I, s:f}]}", "version", 1, "input",
+                     "height", set->height, "width", set->width, "channels", set->channels, "encoding",
+                     image_encoding(set->channels), "trunk", trunk, "heads", "kind", "classes", "classes",
+                     set->class_count, "hidden", (json_int_t)option_int(network, "hidden"), "dropout",
+                     option_number(network, "dropout"));
+    return *out ? TG_OK : TG_ENO_MEMORY;
+}
+
+/* A description of the user's own: what it leaves out about the images is filled in. */
+static int describe_own(const char *text, const struct image_set *set, json_t **out,
+                        struct problem *problem) {
+    json_t *own = json_parse_object(text, strlen(text), problem);
+    if (!own) {
+        problem_prefix(problem, "config.architecture");
+        return problem->error;
+    }
+    json_t *input = json_pack("{s:i, s:i, s:i, s:s}", "height", set->height, "width", set->width, "channels",
+                              set->channels, "encoding", image_encoding(set->channels));
+    json_t *heads = json_pack("[{s:s, s:i}]", "kind", "classes", "classes", set->class_count);
+    if (json_is_object(json_object_get(own, "input")))
+        json_object_update(input, json_object_get(own, "input"));
+    if (!json_object_get(own, "version"))
+        json_object_set_new(own, "version", json_integer(1));
+    if (!json_object_get(own, "heads"))
+        json_object_set(own, "heads", heads);
+    json_object_set_new(own, "input", input);
+    json_decref(heads);
+    *out = own;
+    return TG_OK;
+}
+
+int describe_network(const json_t *config, const struct image_set *set, json_t **out,
+                     struct problem *problem) {
+    const char *own = option_string(config, "architecture");
+    *out = NULL;
+    if (*own)
+        return describe_own(own, set, out, problem);
+    return describe_options(option_object(config, "network"), set, out, problem);
+}
+
+static const json_t *classes_head(const json_t *architecture) {
+    size_t i;
+    json_t *head;
+    json_array_foreach(json_object_get(architecture, "heads"), i, head) {
+        const char *kind = json_string_value(json_object_get(head, "kind"));
+        if (kind && strcmp(kind, "classes") == 0)
+            return head;
+    }
+    return NULL;
+}
+
+int check_fits(const json_t *architecture, const struct image_set *set, const char *what,
+               struct problem *problem) {
+    const json_t *input = json_object_get(architecture, "input"), *head = classes_head(architecture);
+    int height = (int)option_int(input, "height"), width = (int)option_int(input, "width"),
+        channels = (int)option_int(input, "channels");
+    const char *encoding = option_string(input, "encoding");
+    if (!head)
+        return problem_set(problem, TG_EINVALID, what, "has no head of kind classes: it tells nothing apart");
+    if (strcmp(encoding, image_encoding(set->channels)) != 0)
+        return problem_set(problem, TG_EINVALID, what,
+                           "takes its input in the encoding \"%s\", the images have \"%s\"", encoding,
+                           image_encoding(set->channels));
+    if (height != set->height || width != set->width || channels != set->channels)
+        return problem_set(
+            problem, TG_EINVALID, what,
+            "takes images of %d x %d points and %d channels, the data set's are %d x %d and %d", width,
+            height, channels, set->width, set->height, set->channels);
+    if (option_int(head, "classes") != set->class_count)
+        return problem_set(problem, TG_EINVALID, what, "tells %d classes apart, the data set has %d",
+                           (int)option_int(head, "classes"), set->class_count);
+    return TG_OK;
+}

@@ -1,0 +1,150 @@
+#include "workers/vision/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "proto/base/rng.h"
+#include "workers/data/check.h"
+#include "workers/data/png_image.h"
+
+/* ---- confusion and classes ---- */
+
+static json_t *confusion_json(const struct image_set *set, const struct scores *scores) {
+    json_t *matrix = json_array();
+    for (int truth = 0; truth < scores->classes; truth++) {
+        json_t *row = json_array();
+        for (int guess = 0; guess < scores->classes; guess++)
+            json_array_append_new(row, json_integer(scores->confusion[truth * scores->classes + guess]));
+        json_array_append_new(matrix, row);
+    }
+    return json_pack("{s:o, s:o}", "classes", class_names_json(set->class_names, set->class_count), "matrix",
+                     matrix);
+}
+
+static json_t *classes_json(const struct image_set *set, const struct scores *scores) {
+    json_t *items = json_array(), *names = class_names_json(set->class_names, set->class_count);
+    for (int truth = 0; truth < scores->classes; truth++) {
+        const int64_t *row = scores->confusion + (ptrdiff_t)truth * scores->classes;
+        int64_t count = 0;
+        for (int guess = 0; guess < scores->classes; guess++)
+            count += row[guess];
+        struct accuracy accuracy = accuracy_of(row[truth], count);
+        json_array_append_new(items,
+                              json_pack("{s:O, s:f, s:I}", "class", json_array_get(names, (size_t)truth),
+                                        "accuracy", accuracy.share, "count", (json_int_t)count));
+    }
+    json_decref(names);
+    return json_pack("{s:o}", "items", items);
+}
+
+/* ---- samples ---- */
+
+static json_t *base64(const struct buf *bytes) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = malloc(bytes->size / 3 * 4 + 5), *to = text;
+    for (size_t i = 0; text && i < bytes->size; i += 3) {
+        size_t left = bytes->size - i;
+        uint32_t three = (uint32_t)bytes->data[i] << 16 | (left > 1 ? (uint32_t)bytes->data[i + 1] << 8 : 0) |
+                         (left > 2 ? bytes->data[i + 2] : 0);
+        *to++ = digits[three >> 18];
+        *to++ = digits[three >> 12 & 63];
+        *to++ = left > 1 ? digits[three >> 6 & 63] : '=';
+        *to++ = left > 2 ? digits[three & 63] : '=';
+    }
+    json_t *string = text ? json_stringn(text, (size_t)(to - text)) : NULL;
+    free(text);
+    return string;
+}
+
+static json_t *sample_json(const struct image_set *set, const struct image_part *part,
+                           const struct scores *scores, uint32_t index) {
+    struct png_pixels pixels = {set->height, set->width, set->channels,
+                                part->pixels + (size_t)index * image_bytes(set)};
+    struct buf png = BUF_INIT;
+    json_t *names = class_names_json(set->class_names, set->class_count), *item = NULL;
+    if (names && !png_encode(&pixels, &png))
+        item = json_pack("{s:o, s:O, s:O, s:f}", "png", base64(&png), "label",
+                         json_array_get(names, part->labels[index]), "predicted",
+                         json_array_get(names, scores->predicted[index]), "confidence",
+                         (double)scores->confidence[index]);
+    json_decref(names);
+    buf_free(&png);
+    return item;
+}
+
+/* The mistake made with most confidence below `limit`; part->count when there is none. */
+static uint32_t surest_mistake(const struct image_part *part, const struct scores *scores, float limit) {
+    uint32_t found = part->count;
+    for (uint32_t i = 0; i < part->count; i++)
+        if (scores->predicted[i] != part->labels[i] && scores->confidence[i] < limit &&
+            (found == part->count || scores->confidence[i] > scores->confidence[found]))
+            found = i;
+    return found;
+}
+
+static json_t *samples_json(const struct image_set *set, const struct image_part *part,
+                            const struct scores *scores, int samples, uint64_t seed) {
+    json_t *items = json_array();
+    struct rng rng;
+    float limit = 2;
+    rng_seed_stream(&rng, seed, 0x5a3b1e5);
+    for (int i = 0; i < samples / 2; i++) {
+        uint32_t index = surest_mistake(part, scores, limit);
+        if (index == part->count)
+            break;
+        limit = scores->confidence[index];
+        json_array_append_new(items, sample_json(set, part, scores, index));
+    }
+    while (part->count && (int)json_array_size(items) < samples)
+        json_array_append_new(items, sample_json(set, part, scores, rng_below(&rng, part->count)));
+    return json_pack("{s:o}", "items", items);
+}
+
+static int send(struct port *port, const char *name, json_t *data) {
+    int error = data ? port_report(port, name, data) : TG_ENO_MEMORY;
+    json_decref(data);
+    return error;
+}
+
+int report_scores(struct port *port, const struct image_set *set, const struct image_part *part,
+                  const struct scores *scores, int samples, uint64_t seed) {
+    int error = TG_OK;
+    if (scores->classes <= CONFUSION_CLASSES_MAX)
+        error = send(port, "confusion", confusion_json(set, scores));
+    if (!error)
+        error = send(port, "classes", classes_json(set, scores));
+    if (!error && samples > 0)
+        error = send(port, "samples", samples_json(set, part, scores, samples, seed));
+    return error;
+}
+
+int add_scores(json_t *summary, const char *prefix, const struct scores *scores) {
+    struct accuracy accuracy = accuracy_of(scores->top1, scores->count);
+    const struct {
+        const char *name;
+        json_t *value;
+    } all[] = {
+        {"accuracy", json_real(accuracy.share)},
+        {"accuracy_low", json_real(accuracy.low)},
+        {"accuracy_high", json_real(accuracy.high)},
+        {"loss", json_real(scores->loss)},
+        {"top5", json_real(accuracy_of(scores->top5, scores->count).share)},
+        {"images", json_integer(scores->count)},
+    };
+    int failed = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s_%s", prefix, all[i].name);
+        failed |= json_object_set_new(summary, name, all[i].value);
+    }
+    return failed ? TG_ENO_MEMORY : TG_OK;
+}
+
+int send_result(struct port *port, const json_t *summary, int64_t images) {
+    json_t *header = json_pack("{s:s, s:i, s:{s:i, s:I}, s:O}", "type", "result", "units", 1, "counters",
+                               "runs", 1, "images", (json_int_t)images, "result", (json_t *)summary);
+    int error = port_report(port, "summary", summary);
+    if (!error)
+        error = header ? port_chunk(port, header, "", 0) : TG_ENO_MEMORY;
+    json_decref(header);
+    return error;
+}
