@@ -19,6 +19,8 @@ static const struct member {
     {"squeeze", "resnet", "squeeze", false},
     {"width", "googlenet", "width", false},
     {"width", "transformer", "width", true},
+    {"stem_stride", "googlenet", "stem_stride", false},
+    {"stem_stride", "densenet", "stem_stride", false},
     {"blocks", "densenet", "blocks", false},
     {"growth", "densenet", "growth", false},
     {"layers", "transformer", "layers", false},

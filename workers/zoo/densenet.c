@@ -37,6 +37,13 @@ static const struct option_spec options[] = {
      .type = OPTION_BOOL,
      .initial = "true",
      .help = "halve the resolution between blocks (boards do not want it)"},
+    {.name = "stem_stride",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 2,
+     .initial = "1",
+     .help = "2: the first convolution halves the resolution, as in the paper's networks for large images "
+             "(boards do not want it)"},
     {.name = NULL},
 };
 
@@ -78,7 +85,12 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     if (stages_parse(option_string(o, "blocks"), &blocks))
         return graph_fail(graph, "trunk.blocks", "must be the layers of each block, between /");
     int growth = (int)option_int(o, "growth"), channels = 2 * growth;
-    struct conv_spec stem = {.channels = channels, .kernel = {3, 3}, .padding = {1, 1}, .no_bias = true};
+    int stride = (int)option_int(o, "stem_stride");
+    struct conv_spec stem = {.channels = channels,
+                             .kernel = {3, 3},
+                             .stride = {stride, stride},
+                             .padding = {1, 1},
+                             .no_bias = true};
     x = graph_conv(graph, "stem.conv", x, &stem);
     for (int b = 0; b < blocks.count; b++) {
         for (int i = 0; i < blocks.value[b][0]; i++) {

@@ -6,9 +6,9 @@
  *            +-- pool - 1x1 -+
  *
  * The channels are the paper's table 1 (modules 3a to 5b) times `width`. Images here are small, so the stem
- * is one 3x3 convolution instead of the 7x7 with stride 2 and two poolings. Two auxiliary classifiers hang on
- * modules 4a and 4d in training (the paper adds their losses with weight 0.3): average pooling 5x5 (3x3 on
- * small maps), 1x1 to 128 width, hidden 1024 width, dropout 0.7. */
+ * is one 3x3 convolution, with stride 2 at most, instead of the 7x7 with stride 2 and two poolings. Two
+ * auxiliary classifiers hang on modules 4a and 4d in training (the paper adds their losses with weight 0.3):
+ * average pooling 5x5 (3x3 on small maps), 1x1 to 128 width, hidden 1024 width, dropout 0.7. */
 #include <stdio.h>
 #include "workers/zoo/parts.h"
 #include "workers/zoo/zoo.h"
@@ -24,6 +24,12 @@ static const struct option_spec options[] = {
      .type = OPTION_BOOL,
      .initial = "true",
      .help = "halve the resolution between stages (boards do not want it)"},
+    {.name = "stem_stride",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 2,
+     .initial = "1",
+     .help = "2: the first convolution halves the resolution, as in the paper (boards do not want it)"},
     {.name = NULL},
 };
 
@@ -83,7 +89,7 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     double width = option_number(o, "width");
     char name[PART_NAME_MAX];
     int classifiers = 0;
-    x = conv_norm_relu(graph, "stem", x, scaled(192, width), 3, 1);
+    x = conv_norm_relu(graph, "stem", x, scaled(192, width), 3, (int)option_int(o, "stem_stride"));
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         if (modules[i].pool_before && option_bool(o, "pool"))
             x = graph_pool(graph, part_name(name, "before", (int)i, "pool"), x,
