@@ -20,11 +20,8 @@ static const struct runner {
     const struct kind *kind;
     int (*run)(const struct task *task, struct port *port, struct problem *problem);
 } runners[] = {
-    {&kind_selfplay, selfplay_run},
-    {&kind_teacher, teacher_run},
-    {&kind_match, match_run},
-    {&kind_classify, classify_run},
-    {&kind_evaluate, evaluate_run},
+    {&kind_selfplay, selfplay_run}, {&kind_teacher, teacher_run},   {&kind_match, match_run},
+    {&kind_classify, classify_run}, {&kind_evaluate, evaluate_run},
 };
 
 static const struct option_spec task_options[] = {

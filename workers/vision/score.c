@@ -52,8 +52,11 @@ static int score_batches(struct infer *infer, const struct image_set *set, const
         for (int i = 0; i < here; i++)
             if (!add(out, logits + (ptrdiff_t)i * out->classes, part->labels[at + (uint32_t)i],
                      at + (uint32_t)i))
-                return problem_set(problem, TG_EOUT_OF_RANGE, "classes",
-                                   "the network's answer to image %u is not finite", at + (uint32_t)i);
+                return problem_set(
+                    problem, TG_EOUT_OF_RANGE, "classes",
+                    "the network's answer to image %u is not finite: its weights are damaged, or "
+                    "training has diverged (use a lower learning_rate)",
+                    at + (uint32_t)i);
     }
     if (out->count)
         out->loss /= (double)out->count;
