@@ -25,11 +25,52 @@ static void check_product(struct rng *rng, int m, int n, int k, bool transposed)
     free(a), free(b), free(c), free(turned), free(truth), free(packed);
 }
 
+/* The same with B read in place, and with the result moved up into its operand. */
+static void check_product_forms(struct rng *rng, int m, int vectors, int k) {
+    const struct kernels *kernels = kernels_get();
+    int n = vectors * kernels->lanes, width = n > k ? n : k, shift = kernels->rows * width;
+    float *a = random_floats(rng, (size_t)(m * width + shift)), *b = random_floats(rng, (size_t)(k * n));
+    float *c = random_floats(rng, (size_t)(m * n)),
+          *packed = malloc((size_t)k * packed_columns(n) * sizeof *packed);
+    double *truth = calloc((size_t)(m * n), sizeof *truth);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++)
+            for (int d = 0; d < k; d++)
+                truth[i * n + j] += (double)a[shift + i * width + d] * (double)b[d * n + j];
+    kernels->gemm(m, n, k, (struct matrix){a + shift, width, 1}, b, n, c, n, NULL);
+    assert_close((size_t)(m * n), c, truth, PRODUCT_BOUND);
+    kernels->pack(k, n, (struct matrix){b, n, 1}, packed);
+    kernels->gemm_shift(m, n, k, a + shift, width, packed, a);
+    for (int i = 0; i < m; i++)
+        memcpy(c + i * n, a + i * width, (size_t)n * sizeof *c);
+    assert_close((size_t)(m * n), c, truth, PRODUCT_BOUND);
+    free(a), free(b), free(c), free(packed), free(truth);
+}
+
+/* A packed transpose equals the pack of the turned matrix. */
+static void check_pack(struct rng *rng, int k, int n) {
+    const struct kernels *kernels = kernels_get();
+    size_t count = (size_t)k * packed_columns(n);
+    float *b = random_floats(rng, (size_t)(k * n)), *turned = random_floats(rng, (size_t)(k * n));
+    float *packed = calloc(count, sizeof *packed), *other = calloc(count, sizeof *other);
+    for (int i = 0; i < k * n; i++)
+        turned[i % n * k + i / n] = b[i];
+    kernels->pack(k, n, (struct matrix){b, n, 1}, packed);
+    kernels->pack(k, n, (struct matrix){turned, 1, k}, other);
+    assert_memory_equal(packed, other, count * sizeof *packed);
+    free(b), free(turned), free(packed), free(other);
+}
+
 static void check_products(void) {
     struct rng rng;
     rng_seed(&rng, 1);
     for (int m = 1; m <= 26; m++)
         check_product(&rng, m, 1 + (int)rng_below(&rng, 100), 1 + (int)rng_below(&rng, 70), m % 2);
+    for (int m = 1; m <= 26; m++) {
+        check_product_forms(&rng, m, 1 + m % 5, 1 + (int)rng_below(&rng, 70));
+        check_pack(&rng, m, 1 + (int)rng_below(&rng, 100));
+    }
+    check_product_forms(&rng, 150, 3, 600);  /* more than one chunk of rows */
     check_product(&rng, 7, 33, 2500, false); /* more than one stretch of K */
     check_product(&rng, 13, 64, 1024, true);
 }
@@ -167,6 +208,18 @@ static void check_others(void) {
                              .dilation = {2, 1},
                              .groups = 3};
     check_conv(odd, 3, 1);
+    struct conv_shape wide = plain(3, 2, 5, 16, 7); /* most taps outside */
+    check_conv(wide, 2, 1);
+    wide.padding[0] = wide.padding[1] = 5;
+    wide.stride[1] = 3;
+    check_conv(wide, 2, 1);
+    struct conv_shape valid = plain(10, 10, 4, 16, 3); /* no padding, a row of taps at a time */
+    valid.padding[0] = valid.padding[1] = 0;
+    check_conv(valid, 3, 1);
+    valid.dilation[1] = 2;
+    check_conv(valid, 3, 1);
+    check_conv(plain(9, 9, 200, 32, 1), 2, 1); /* many points: weights packed; few: as they are */
+    check_conv(plain(4, 4, 200, 32, 1), 2, 1);
     struct conv_shape depthwise = plain(8, 8, 8, 8, 3);
     depthwise.groups = 8;
     check_conv(depthwise, 3, 1);
@@ -189,6 +242,27 @@ static void the_cheaper_winograd_form_is_chosen(void **state) {
     assert_int_equal(conv_method(&strided), CONV_COLUMNS);
 }
 
+/* A run lays its memory out for its largest batch and then takes any smaller one. */
+static void scratch_for_a_batch_serves_every_smaller_one(void **state) {
+    (void)state;
+    const struct conv_shape shapes[] = {plain(9, 9, 64, 64, 3), plain(9, 9, 96, 96, 3),
+                                        plain(19, 19, 32, 48, 3), plain(8, 8, 3, 16, 5),
+                                        plain(9, 9, 64, 32, 1)};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct conv_shape s = shapes[i];
+        assert_int_equal(conv_shape_finish(&s), 0);
+        size_t forward = 0, backward = 0, run = 0;
+        for (int batch = 1; batch < 70; batch++) {
+            assert_true(conv_forward_scratch(&s, batch) >= forward);
+            assert_true(conv_backward_scratch(&s, batch) >= backward);
+            assert_true(conv_run_scratch(&s, batch) >= run);
+            forward = conv_forward_scratch(&s, batch);
+            backward = conv_backward_scratch(&s, batch);
+            run = conv_run_scratch(&s, batch);
+        }
+    }
+}
+
 static void shapes_that_do_not_fit_are_refused(void **state) {
     (void)state;
     struct conv_shape large = plain(3, 3, 4, 4, 5), groups = plain(9, 9, 6, 4, 3);
@@ -206,6 +280,7 @@ int main(void) {
         cmocka_unit_test(tiny_and_huge_values_keep_their_accuracy),
         cmocka_unit_test(other_convolutions_equal_the_definition),
         cmocka_unit_test(the_cheaper_winograd_form_is_chosen),
+        cmocka_unit_test(scratch_for_a_batch_serves_every_smaller_one),
         cmocka_unit_test(shapes_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include "workers/nn/isa.h"
 
 enum {
-    PLANE_CACHE_FLOATS = 160 * 1024, /* input and product planes of a group: a good half of a 1 MiB cache */
+    PLANE_CACHE_FLOATS = 180 * 1024, /* input and product planes of a group: a good half of a 1 MiB cache */
     COLUMN_POINTS = 192,             /* output points whose patches are laid out at a time */
 };
 
@@ -53,19 +53,26 @@ enum conv_method conv_method(const struct conv_shape *s) {
 
 struct winograd {
     enum winograd_form form;
-    int planes, tiles, group; /* t*t; tiles an image; images a group */
+    int planes, tiles; /* t*t; of an image */
+    int group, most;   /* images in a group; in any group of a call with as many images or fewer */
 };
 
-static struct winograd winograd_plan(const struct conv_shape *s, enum conv_method method, int batch) {
+/* The products of a layer with as many outputs as inputs take the place of their operand (gemm_shift). */
+static bool in_place(const struct conv_shape *s) {
+    return s->in == s->out;
+}
+
+/* Planes that a group needs for each image: both sides' in the backward pass. */
+static struct winograd winograd_plan(const struct conv_shape *s, enum conv_method method, int batch,
+                                     bool backward) {
     int m = method == CONV_WINOGRAD3 ? 3 : 4;
     struct winograd plan = {
         .form = (enum winograd_form)m, .planes = (m + 2) * (m + 2), .tiles = tiles_of(s, m)};
-    int image = plan.planes * plan.tiles * (s->in + s->out);
-    plan.group = PLANE_CACHE_FLOATS / image;
-    if (plan.group < 1)
-        plan.group = 1;
-    if (plan.group > batch)
-        plan.group = batch;
+    int image = plan.planes * plan.tiles * (in_place(s) && !backward ? s->in : s->in + s->out);
+    int most = PLANE_CACHE_FLOATS / image < 1 ? 1 : PLANE_CACHE_FLOATS / image;
+    int groups = (batch + most - 1) / most; /* of even size */
+    plan.group = (batch + groups - 1) / groups;
+    plan.most = most < batch ? most : batch;
     return plan;
 }
 
@@ -74,7 +81,9 @@ static size_t image_points(const struct conv_shape *s) {
 }
 
 static size_t winograd_run_scratch(const struct conv_shape *s, struct winograd plan) {
-    return (size_t)plan.planes * (size_t)plan.group * (size_t)plan.tiles * (size_t)(s->in + s->out);
+    size_t rows = (size_t)plan.planes * (size_t)plan.most * (size_t)plan.tiles;
+    return in_place(s) ? (rows + (size_t)kernels_get()->rows) * (size_t)s->in
+                       : rows * (size_t)(s->in + s->out);
 }
 
 /* Transforms the weights and packs each plane, as in x out, or transposed as out x in. `raw` is room for the
@@ -100,33 +109,63 @@ static void winograd_transform_group(const struct conv_shape *s, struct winograd
                                       planes + (ptrdiff_t)i * plan.tiles * s->in, stride);
 }
 
+/* The product of each plane with its packed weights. Returns where the results are: beside `planes`, or, in
+ * place, a few rows before them. */
+static float *winograd_products(const struct conv_shape *s, struct winograd plan, ptrdiff_t rows,
+                                const float *packed, float *planes, float *results) {
+    const struct kernels *k = kernels_get();
+    size_t plane_weights = (size_t)s->in * packed_columns(s->out);
+    if (in_place(s))
+        results = planes - (ptrdiff_t)k->rows * s->in;
+    for (int p = 0; p < plan.planes; p++, packed += plane_weights) {
+        float *from = planes + p * rows * s->in, *to = results + p * rows * s->out;
+        if (in_place(s))
+            k->gemm_shift(rows, s->out, s->in, from, s->in, packed, to);
+        else
+            k->gemm_packed(rows, s->out, s->in, (struct matrix){from, s->in, 1}, packed, to, s->out, NULL);
+    }
+    return results;
+}
+
 static void winograd_run(const struct conv_shape *s, struct winograd plan, int batch, const float *x,
                          const float *packed, struct conv_tail tail, float *y, float *scratch) {
-    const struct kernels *k = kernels_get();
-    size_t plane_weights = (size_t)s->in * packed_columns(s->out),
-           image_out = image_points(s) * (size_t)s->out;
+    size_t image_out = image_points(s) * (size_t)s->out;
     for (int first = 0; first < batch; first += plan.group) {
         int images = batch - first < plan.group ? batch - first : plan.group;
         ptrdiff_t rows = (ptrdiff_t)images * plan.tiles;
-        float *in_planes = scratch, *out_planes = in_planes + plan.planes * rows * s->in;
+        float *planes = scratch + (in_place(s) ? (ptrdiff_t)kernels_get()->rows * s->in : 0);
         winograd_transform_group(s, plan, images, x + (size_t)first * image_points(s) * (size_t)s->in,
-                                 in_planes);
-        for (int p = 0; p < plan.planes; p++)
-            k->gemm_packed(rows, s->out, s->in, (struct matrix){in_planes + p * rows * s->in, s->in, 1},
-                           packed + (size_t)p * plane_weights, out_planes + p * rows * s->out, s->out, NULL);
+                                 planes);
+        const float *results =
+            winograd_products(s, plan, rows, packed, planes, planes + plan.planes * rows * s->in);
         for (int i = 0; i < images; i++) {
             size_t at = (size_t)(first + i) * image_out;
-            k->winograd_output(plan.form, s->height, s->width, s->out,
-                               out_planes + (ptrdiff_t)i * plan.tiles * s->out, rows * s->out, tail.bias,
-                               tail.residual ? tail.residual + at : NULL, tail.relu, y + at);
+            kernels_get()->winograd_output(
+                plan.form, s->height, s->width, s->out, results + (ptrdiff_t)i * plan.tiles * s->out,
+                rows * s->out, tail.bias, tail.residual ? tail.residual + at : NULL, tail.relu, y + at);
         }
     }
+}
+
+/* C (m x n) += A (m x k) B (k x n): B (rows ldb apart) is packed first, into `packed`, where its rows are no
+ * whole vectors, or where it is long and read often. */
+enum { SHORT_FLOATS = 16 * 1024, FEW_ROWS = 64 };
+static void product_add(int m, int n, int k, struct matrix a, const float *b, ptrdiff_t ldb, float *packed,
+                        float *c, ptrdiff_t ldc) {
+    const struct kernels *kernels = kernels_get();
+    const struct gemm_tail add = {.accumulate = true};
+    if (n % kernels->lanes == 0 && (m <= FEW_ROWS || k * ldb <= SHORT_FLOATS)) {
+        kernels->gemm(m, n, k, a, b, ldb, c, ldc, &add);
+        return;
+    }
+    kernels->pack(k, n, (struct matrix){b, ldb, 1}, packed);
+    kernels->gemm_packed(m, n, k, a, packed, c, ldc, &add);
 }
 
 /* Scratch, backward: packed transposed weights | dweights planes (and, before, raw weights) | in planes (also
  * their gradient) | out planes' gradient | one plane of it packed. */
 static size_t winograd_backward_scratch(const struct conv_shape *s, struct winograd plan) {
-    size_t planes = (size_t)plan.planes, rows = (size_t)plan.group * (size_t)plan.tiles;
+    size_t planes = (size_t)plan.planes, rows = (size_t)plan.most * (size_t)plan.tiles;
     return planes * (size_t)s->out * packed_columns(s->in) + planes * (size_t)s->in * (size_t)s->out +
            planes * rows * (size_t)(s->in + s->out) + rows * packed_columns(s->out);
 }
@@ -141,19 +180,16 @@ static void winograd_backward_group(const struct conv_shape *s, struct winograd 
                                     struct winograd_gradients at) {
     const struct kernels *k = kernels_get();
     ptrdiff_t rows = (ptrdiff_t)images * plan.tiles;
-    struct gemm_tail accumulate = {.accumulate = true};
     for (int i = 0; i < images; i++)
         k->winograd_output_adjoint(plan.form, s->height, s->width, s->out,
                                    dy + (size_t)i * image_points(s) * (size_t)s->out,
                                    at.out_planes + (ptrdiff_t)i * plan.tiles * s->out, rows * s->out);
     if (want_dw) {
         winograd_transform_group(s, plan, images, x, at.in_planes);
-        for (int p = 0; p < plan.planes; p++) {
-            const float *gradient = at.out_planes + p * rows * s->out;
-            k->pack(rows, s->out, (struct matrix){gradient, s->out, 1}, at.packed_plane);
-            k->gemm_packed(s->in, s->out, rows, (struct matrix){at.in_planes + p * rows * s->in, 1, s->in},
-                           at.packed_plane, at.dweights + (ptrdiff_t)p * s->in * s->out, s->out, &accumulate);
-        }
+        for (int p = 0; p < plan.planes; p++)
+            product_add(s->in, s->out, (int)rows, (struct matrix){at.in_planes + p * rows * s->in, 1, s->in},
+                        at.out_planes + p * rows * s->out, s->out, at.packed_plane,
+                        at.dweights + (ptrdiff_t)p * s->in * s->out, s->out);
     }
     if (!dx)
         return;
@@ -200,65 +236,125 @@ static int depth_of(const struct conv_shape *s) {
     return s->kernel[0] * s->kernel[1] * (s->in / s->groups);
 }
 
-/* Calls for every tap of output point `point` of one image: the source offset of the group's channels, or -1
- * outside. */
-static ptrdiff_t tap_source(const struct conv_shape *s, int point, int tap) {
-    int row = point / s->out_width * s->stride[0] - s->padding[0] + tap / s->kernel[1] * s->dilation[0];
-    int column = point % s->out_width * s->stride[1] - s->padding[1] + tap % s->kernel[1] * s->dilation[1];
-    if (row < 0 || row >= s->height || column < 0 || column >= s->width)
-        return -1;
-    return ((ptrdiff_t)row * s->width + column) * s->in;
-}
-
-static void columns_gather(const struct conv_shape *s, const float *image, int first, int points,
-                           float *columns) {
-    int taps = s->kernel[0] * s->kernel[1], channels = s->in / s->groups;
-    for (int point = first; point < first + points; point++)
-        for (int tap = 0; tap < taps; tap++, columns += channels) {
-            ptrdiff_t source = tap_source(s, point, tap);
-            if (source < 0)
-                memset(columns, 0, (size_t)channels * sizeof(float));
-            else
-                memcpy(columns, image + source, (size_t)channels * sizeof(float));
-        }
-}
-
-static void columns_scatter(const struct conv_shape *s, const float *columns, int first, int points,
-                            float *dimage) {
-    int taps = s->kernel[0] * s->kernel[1], channels = s->in / s->groups;
-    for (int point = first; point < first + points; point++)
-        for (int tap = 0; tap < taps; tap++, columns += channels) {
-            ptrdiff_t source = tap_source(s, point, tap);
-            if (source >= 0)
-                kernels_get()->add((size_t)channels, columns, dimage + source);
-        }
-}
-
-/* The stretches into which a call is cut: one for the whole batch when x itself is the matrix (1x1), else at
- * most COLUMN_POINTS of one image. */
-struct stretch {
-    int image, first, points;
+/* Between an image and its patches: copies there, or adds back. */
+struct columns_move {
+    const struct conv_shape *shape;
+    float *image, *columns; /* of one group of channels; the patches of some whole rows of output points */
+    bool back;
 };
 
+static void columns_move(const struct columns_move *m, int points, int taps, ptrdiff_t in_image,
+                         ptrdiff_t image_stride, ptrdiff_t in_columns) {
+    const struct conv_shape *s = m->shape;
+    size_t length = (size_t)taps * (size_t)(s->in / s->groups);
+    if (m->back)
+        kernels_get()->add_rows(points, length, m->columns + in_columns, depth_of(s), m->image + in_image,
+                                image_stride);
+    else
+        kernels_get()->copy_rows(points, length, m->image + in_image, image_stride, m->columns + in_columns,
+                                 depth_of(s));
+}
+
+static int at_most(int value, int limit) {
+    return value < limit ? value : limit;
+}
+
+/* The output points of a row, from *first, whose tap at `offset` (in columns of the image, padding
+ * subtracted) is inside; returns the end. */
+static int points_inside(const struct conv_shape *s, int offset, int *first) {
+    int stride = s->stride[1], last = s->width - 1 - offset;
+    *first = at_most(offset < 0 ? (-offset + stride - 1) / stride : 0, s->out_width);
+    int end = last < 0 ? 0 : at_most(last / stride + 1, s->out_width);
+    return end > *first ? end : *first;
+}
+
+/* One row of output points and one row of taps, of which `line` is the row of the image. Taps that lie side
+ * by side in the image and in the patch are moved together where all of them are inside; at the edges one by
+ * one. */
+static void columns_line(const struct columns_move *m, int line, int row, int tap_row) {
+    const struct conv_shape *s = m->shape;
+    int channels = s->in / s->groups, taps = s->kernel[1], first = 0, end = 0;
+    ptrdiff_t to = (ptrdiff_t)row * s->out_width * depth_of(s) + (ptrdiff_t)tap_row * taps * channels;
+    bool together = s->groups == 1 && s->dilation[1] == 1;
+    if (together) {
+        int after; /* inside: the first tap from `first` on, the last tap before `end` */
+        points_inside(s, -s->padding[1], &first);
+        end = points_inside(s, taps - 1 - s->padding[1], &after);
+        end = end > first ? end : first;
+        if (end > first)
+            columns_move(m, end - first, taps,
+                         ((ptrdiff_t)line * s->width + first * s->stride[1] - s->padding[1]) * s->in,
+                         (ptrdiff_t)s->stride[1] * s->in, to + (ptrdiff_t)first * depth_of(s));
+    }
+    if (together && end - first == s->out_width)
+        return; /* no edges */
+    for (int tap = 0; tap < taps; tap++) {
+        int offset = tap * s->dilation[1] - s->padding[1], from;
+        int until = points_inside(s, offset, &from);
+        for (int part = 0; part < 2; part++) { /* before `first`, from `end` on */
+            int begin = part && from < end ? end : from, stop = part ? until : at_most(until, first);
+            if (begin < stop)
+                columns_move(m, stop - begin, 1,
+                             ((ptrdiff_t)line * s->width + begin * s->stride[1] + offset) * s->in,
+                             (ptrdiff_t)s->stride[1] * s->in,
+                             to + (ptrdiff_t)begin * depth_of(s) + (ptrdiff_t)tap * channels);
+        }
+    }
+}
+
+static void columns_rows(const struct columns_move *m, int first, int rows) {
+    const struct conv_shape *s = m->shape;
+    for (int row = 0; row < rows; row++)
+        for (int tap_row = 0; tap_row < s->kernel[0]; tap_row++) {
+            int line = (first + row) * s->stride[0] - s->padding[0] + tap_row * s->dilation[0];
+            if (line >= 0 && line < s->height)
+                columns_line(m, line, row, tap_row);
+        }
+}
+
+static void columns_gather(const struct conv_shape *s, const float *image, int first, int rows,
+                           float *columns) {
+    const struct columns_move move = {.shape = s, .image = (float *)image, .columns = columns};
+    if (s->padding[0] || s->padding[1])
+        memset(columns, 0, (size_t)(rows * s->out_width) * (size_t)depth_of(s) * sizeof(float));
+    columns_rows(&move, first, rows);
+}
+
+static void columns_scatter(const struct conv_shape *s, const float *columns, int first, int rows,
+                            float *dimage) {
+    const struct columns_move move = {.shape = s, .image = dimage, .columns = (float *)columns, .back = true};
+    columns_rows(&move, first, rows);
+}
+
+/* The stretches into which a call is cut: one for the whole batch when x itself is the matrix (1x1), else
+ * some rows of points of one image, of at most COLUMN_POINTS unless a row has more. */
+struct stretch {
+    int image, first, rows, points;
+};
+
+static int stretch_rows(const struct conv_shape *s) {
+    int rows = COLUMN_POINTS / s->out_width;
+    return rows < 1 ? 1 : at_most(rows, s->out_height);
+}
+
 static bool stretch_next(const struct conv_shape *s, int batch, bool whole, struct stretch *at) {
-    int image_size = s->out_height * s->out_width;
     if (whole) {
         bool start = at->points == 0;
-        *at = (struct stretch){0, 0, batch * image_size};
+        *at = (struct stretch){0, 0, 0, batch * s->out_height * s->out_width};
         return start;
     }
-    at->first += at->points;
-    if (at->first >= image_size) {
+    at->first += at->rows;
+    if (at->first >= s->out_height) {
         at->image++;
         at->first = 0;
     }
-    at->points = image_size - at->first < COLUMN_POINTS ? image_size - at->first : COLUMN_POINTS;
+    at->rows = at_most(stretch_rows(s), s->out_height - at->first);
+    at->points = at->rows * s->out_width;
     return at->image < batch;
 }
 
 static size_t columns_points(const struct conv_shape *s, int batch, bool whole) {
-    size_t image = (size_t)s->out_height * (size_t)s->out_width;
-    return whole ? (size_t)batch * image : image < COLUMN_POINTS ? image : COLUMN_POINTS;
+    return (size_t)s->out_width * (size_t)(whole ? batch * s->out_height : stretch_rows(s));
 }
 
 /* The packed weights of all groups, one after the other. */
@@ -275,8 +371,9 @@ static void columns_run(const struct conv_shape *s, bool whole, int batch, const
         for (struct stretch at = {0}; stretch_next(s, batch, whole, &at);) {
             const float *image = x + (size_t)at.image * image_points(s) * (size_t)s->in + group * in;
             if (!whole)
-                columns_gather(s, image, at.first, at.points, columns);
-            size_t point = (size_t)at.image * (size_t)(s->out_height * s->out_width) + (size_t)at.first;
+                columns_gather(s, image, at.first, at.rows, columns);
+            size_t point =
+                ((size_t)at.image * (size_t)s->out_height + (size_t)at.first) * (size_t)s->out_width;
             size_t to = point * (size_t)s->out + (size_t)(group * out);
             struct gemm_tail end = {.relu = tail.relu,
                                     .bias = tail.bias ? tail.bias + group * out : NULL,
@@ -301,20 +398,20 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
             k->pack(out, depth, (struct matrix){w + group * out, 1, s->out}, packed);
         for (struct stretch at = {0}; stretch_next(s, batch, whole, &at);) {
             size_t image = (size_t)at.image * image_points(s) * (size_t)s->in + (size_t)(group * in);
-            size_t from = (size_t)at.image * (size_t)(s->out_height * s->out_width) + (size_t)at.first;
+            size_t from =
+                ((size_t)at.image * (size_t)s->out_height + (size_t)at.first) * (size_t)s->out_width;
             struct matrix gradient = {dy + from * (size_t)s->out + group * out, s->out, 1};
             if (dw) {
                 if (!whole)
-                    columns_gather(s, x + image, at.first, at.points, columns);
-                k->pack(at.points, out, gradient, packed_dy);
-                k->gemm_packed(depth, out, at.points, (struct matrix){whole ? x : columns, 1, depth},
-                               packed_dy, dw + group * out, s->out, &accumulate);
+                    columns_gather(s, x + image, at.first, at.rows, columns);
+                product_add(depth, out, at.points, (struct matrix){whole ? x : columns, 1, depth},
+                            gradient.data, s->out, packed_dy, dw + group * out, s->out);
             }
             if (dx) {
                 k->gemm_packed(at.points, depth, out, gradient, packed, whole ? dx : columns, depth,
                                whole ? &accumulate : NULL);
                 if (!whole)
-                    columns_scatter(s, columns, at.first, at.points, dx + image);
+                    columns_scatter(s, columns, at.first, at.rows, dx + image);
             }
         }
     }
@@ -329,14 +426,15 @@ static bool is_winograd(enum conv_method method) {
 size_t conv_packed_size(const struct conv_shape *s) {
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
-        return (size_t)winograd_plan(s, method, 1).planes * (size_t)s->in * packed_columns(s->out);
+        return (size_t)winograd_plan(s, method, 1, false).planes * (size_t)s->in * packed_columns(s->out);
     return (size_t)s->groups * (size_t)depth_of(s) * packed_columns(s->out / s->groups);
 }
 
 size_t conv_pack_scratch(const struct conv_shape *s) {
     enum conv_method method = conv_method(s);
-    return is_winograd(method) ? (size_t)winograd_plan(s, method, 1).planes * (size_t)s->in * (size_t)s->out
-                               : 0;
+    return is_winograd(method)
+               ? (size_t)winograd_plan(s, method, 1, false).planes * (size_t)s->in * (size_t)s->out
+               : 0;
 }
 
 void conv_pack(const struct conv_shape *s, const float *w, float *packed, float *scratch) {
@@ -345,7 +443,7 @@ void conv_pack(const struct conv_shape *s, const float *w, float *packed, float 
         columns_pack(s, w, packed);
         return;
     }
-    struct winograd plan = winograd_plan(s, method, 1);
+    struct winograd plan = winograd_plan(s, method, 1, false);
     kernels_get()->winograd_weights(plan.form, (size_t)s->in * (size_t)s->out, w, scratch);
     winograd_pack(s, plan, scratch, false, packed);
 }
@@ -353,7 +451,7 @@ void conv_pack(const struct conv_shape *s, const float *w, float *packed, float 
 size_t conv_run_scratch(const struct conv_shape *s, int batch) {
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
-        return winograd_run_scratch(s, winograd_plan(s, method, batch));
+        return winograd_run_scratch(s, winograd_plan(s, method, batch, false));
     return method == CONV_PRODUCT ? 0 : (size_t)depth_of(s) * columns_points(s, batch, false);
 }
 
@@ -361,12 +459,20 @@ void conv_run(const struct conv_shape *s, int batch, const float *x, const float
               struct conv_tail tail, float *y, float *scratch) {
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
-        winograd_run(s, winograd_plan(s, method, batch), batch, x, packed, tail, y, scratch);
+        winograd_run(s, winograd_plan(s, method, batch, false), batch, x, packed, tail, y, scratch);
     else
         columns_run(s, method == CONV_PRODUCT, batch, x, packed, tail, y, scratch);
 }
 
+/* Few points: packing the weights for one use would cost more than it gains. */
+static bool forward_as_is(const struct conv_shape *s, int batch) {
+    return conv_method(s) == CONV_PRODUCT && s->out % kernels_get()->lanes == 0 &&
+           batch * s->out_height * s->out_width <= FEW_ROWS;
+}
+
 size_t conv_forward_scratch(const struct conv_shape *s, int batch) {
+    if (forward_as_is(s, batch))
+        return 0;
     size_t pack = conv_pack_scratch(s), run = conv_run_scratch(s, batch);
     return conv_packed_size(s) + (pack > run ? pack : run);
 }
@@ -374,7 +480,7 @@ size_t conv_forward_scratch(const struct conv_shape *s, int batch) {
 size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
-        return winograd_backward_scratch(s, winograd_plan(s, method, batch));
+        return winograd_backward_scratch(s, winograd_plan(s, method, batch, true));
     bool whole = method == CONV_PRODUCT;
     size_t points = columns_points(s, batch, whole), out = (size_t)(s->out / s->groups);
     return out * packed_columns(depth_of(s)) + points * packed_columns((int)out) +
@@ -383,6 +489,12 @@ size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
 
 void conv_forward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *bias,
                   float *y, float *scratch) {
+    if (forward_as_is(s, batch)) {
+        const struct gemm_tail tail = {.bias = bias};
+        kernels_get()->gemm(batch * s->out_height * s->out_width, s->out, s->in, (struct matrix){x, s->in, 1},
+                            w, s->out, y, s->out, &tail);
+        return;
+    }
     float *rest = scratch + conv_packed_size(s);
     conv_pack(s, w, scratch, rest);
     conv_run(s, batch, x, scratch, (struct conv_tail){.bias = bias}, y, rest);
@@ -394,7 +506,7 @@ void conv_backward(const struct conv_shape *s, int batch, const float *x, const 
     if (dbias)
         kernels_get()->column_sums((size_t)batch * (size_t)(s->out_height * s->out_width), s->out, dy, dbias);
     if (is_winograd(method))
-        winograd_backward(s, winograd_plan(s, method, batch), batch, x, w, dy, dx, dw, scratch);
+        winograd_backward(s, winograd_plan(s, method, batch, true), batch, x, w, dy, dx, dw, scratch);
     else
         columns_backward(s, method == CONV_PRODUCT, batch, x, w, dy, dx, dw, scratch);
 }

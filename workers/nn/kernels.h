@@ -47,12 +47,21 @@ struct kernels {
     const char *name; /* "avx2" */
     int lanes;        /* floats in a vector */
     int panel;        /* columns of a packed panel of B; packed matrices are padded to whole panels */
+    int rows;         /* rows of the register tile */
 
     /* Packs B (k x n) for gemm_packed. `packed` has room for k * ceil(n / panel) * panel floats. */
     void (*pack)(ptrdiff_t k, ptrdiff_t n, struct matrix b, float *packed);
     /* C (m x n, rows ldc apart) = A (m x k) times packed B, then the tail (NULL: plain store). */
     void (*gemm_packed)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *packed, float *c,
                         ptrdiff_t ldc, const struct gemm_tail *tail);
+    /* The same with B (rows ldb apart) read where it is: for n that is a multiple of `lanes`, and few rows of
+     * A, where packing would not pay. */
+    void (*gemm)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *b, ptrdiff_t ldb,
+                 float *c, ptrdiff_t ldc, const struct gemm_tail *tail);
+    /* C (rows lda apart, as A's) = A times packed B, where C = A - rows * lda: the result moves up by `rows`
+     * rows of its own operand, so that both need the memory of one. n <= lda; all of K at once. */
+    void (*gemm_shift)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t lda,
+                       const float *packed, float *c);
 
     /* One image's tiles into the transformed input: planes[p][tile][channels], p = 0 .. t*t - 1, planes
      * plane_stride apart. The image is x[height][width][channels]; outside of it is zero padding of 1. */
@@ -74,6 +83,11 @@ struct kernels {
     void (*winograd_weights_adjoint)(enum winograd_form form, size_t pairs, const float *dplanes,
                                      float *dweights);
 
+    /* `rows` rows of n floats between two places, rows *_stride apart: to = from, to += from. */
+    void (*copy_rows)(int rows, size_t n, const float *from, ptrdiff_t from_stride, float *to,
+                      ptrdiff_t to_stride);
+    void (*add_rows)(int rows, size_t n, const float *from, ptrdiff_t from_stride, float *to,
+                     ptrdiff_t to_stride);
     void (*add)(size_t n, const float *x, float *y);                             /* y += x */
     void (*axpy)(size_t n, float a, const float *x, float *y);                   /* y += a x */
     void (*scale)(size_t n, float a, float *y);                                  /* y *= a */

@@ -5,8 +5,9 @@
  * set. Everything else is the same code: `vf` is a vector of floats in the compiler's own extension, and gcc
  * and clang turn `acc += a * b` into fused multiply-adds with an embedded broadcast.
  *
- * The matrix product. B is packed into panels of PANEL columns, so that the inner loop reads one contiguous
- * line of it; A is read in place, one broadcast an element:
+ * The matrix product. B is cut into panels of PANEL columns, packed so that the inner loop reads one
+ * contiguous line of it, or, where its rows are whole vectors, read in place; A is read in place, one
+ * broadcast an element:
  *
  *        k ->                 PANEL
  *      +--------+           +------+
@@ -14,13 +15,22 @@
  *      +--------+           | b b  |  |      for the whole of K
  *                           +------+  v
  *
+ * The last panel, when no more than one vector of it is left, is taken by narrow tiles of NARROW x 1, which
+ * have as many sums in flight. Rows are shared out evenly over the tiles (25 as 9 + 8 + 8, not as 12 + 12 +
+ * 1): a tile of few rows waits for its own sums. Each number of rows has a function of its own, unrolled, so
+ * that the sums are registers from their first zero to the store.
+ *
  * For the depths of our networks (K up to a few hundred) a panel of B fits the first-level cache, so no
- * blocking over K is needed for speed; larger K is cut into blocks of DEPTH that accumulate into C.
+ * blocking over K is needed for speed; larger K is cut into blocks of DEPTH that accumulate into C. Rows are
+ * taken CHUNK floats of A at a time, so that all panels find them in the second-level cache.
  *
  * Winograd. All six transforms (input, output, weights, and the adjoint of each) are one function, y = M x
  * M^T for a small constant matrix M or its transpose, unrolled by the compiler over constant coefficients.
  */
 #include <string.h>
+#if KERNELS_VECTOR == 64
+#include <immintrin.h>
+#endif
 #include "workers/nn/kernels.h"
 
 #define GLUE2(a, b) a##b
@@ -34,24 +44,37 @@ enum {
     ROWS = KERNELS_ROWS,
     VECTORS = KERNELS_VECTORS,
     PANEL = LANES * VECTORS,
+    NARROW = ROWS * VECTORS,
     DEPTH = 1024,
+    CHUNK = 32 * 1024,
 };
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* The first n lanes, of which the others are 0 and are not touched in memory. */
 INLINE vf load(const float *from, int n) {
     if (n == LANES)
         return *(const vf *)from;
+#if KERNELS_VECTOR == 64
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
+#else
     vf value = {0};
-    memcpy(&value, from, (size_t)n * sizeof(float));
+    for (int lane = 0; lane < n; lane++)
+        value[lane] = from[lane];
     return value;
+#endif
 }
 
 INLINE void store(float *to, vf value, int n) {
     if (n == LANES)
         *(vf *)to = value;
     else
-        memcpy(to, &value, (size_t)n * sizeof(float));
+#if KERNELS_VECTOR == 64
+        _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)value);
+#else
+        for (int lane = 0; lane < n; lane++)
+            to[lane] = value[lane];
+#endif
 }
 
 /* `value` where `gate` is above zero, else 0. (A comparison of vectors is a mask of all ones or none.) */
@@ -66,121 +89,276 @@ INLINE vf positive(vf value) {
 
 /* ---- matrix product ---- */
 
-static void pack(ptrdiff_t k, ptrdiff_t n, struct matrix b, float *packed) {
-    for (ptrdiff_t column = 0; column < n; column += PANEL) {
-        ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
-        for (ptrdiff_t row = 0; row < k; row++, packed += PANEL) {
-            const float *from = b.data + row * b.row_stride + column * b.column_stride;
-            if (b.column_stride == 1)
-                memcpy(packed, from, (size_t)width * sizeof(float));
-            else
-                for (ptrdiff_t i = 0; i < width; i++)
-                    packed[i] = from[i * b.column_stride];
-            memset(packed + width, 0, (size_t)(PANEL - width) * sizeof(float));
-        }
-    }
+/* One step of a transposition of LANES x LANES in registers: exchanges the blocks of h x h beside the
+ * diagonal. */
+#if KERNELS_VECTOR == 64
+#define EACH_LANE(f)                                                                                         \
+    { f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15) }
+#elif KERNELS_VECTOR == 32
+#define EACH_LANE(f)                                                                                         \
+    { f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7) }
+#else
+#define EACH_LANE(f)                                                                                         \
+    { f(0), f(1), f(2), f(3) }
+#endif
+#define EXCHANGE(h)                                                                                          \
+    do {                                                                                                     \
+        const mask upper = EACH_LANE(UPPER_##h), lower = EACH_LANE(LOWER_##h);                               \
+        _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++) if (!(i & (h))) {                           \
+            vf above = x[i], below = x[i + (h)];                                                             \
+            x[i] = __builtin_shuffle(above, below, upper);                                                   \
+            x[i + (h)] = __builtin_shuffle(above, below, lower);                                             \
+        }                                                                                                    \
+    } while (0)
+#define FROM_UPPER(h, lane) ((lane) & (h) ? LANES + (lane) - (h) : (lane))
+#define FROM_LOWER(h, lane) ((lane) & (h) ? LANES + (lane) : (lane) + (h))
+#define UPPER_1(lane)       FROM_UPPER(1, lane)
+#define LOWER_1(lane)       FROM_LOWER(1, lane)
+#define UPPER_2(lane)       FROM_UPPER(2, lane)
+#define LOWER_2(lane)       FROM_LOWER(2, lane)
+#define UPPER_4(lane)       FROM_UPPER(4, lane)
+#define LOWER_4(lane)       FROM_LOWER(4, lane)
+#define UPPER_8(lane)       FROM_UPPER(8, lane)
+#define LOWER_8(lane)       FROM_LOWER(8, lane)
+
+/* x[i][j] and x[j][i] change places. */
+INLINE void transpose_square(vf *x) {
+    EXCHANGE(1);
+    EXCHANGE(2);
+#if KERNELS_VECTOR >= 32
+    EXCHANGE(4);
+#endif
+#if KERNELS_VECTOR >= 64
+    EXCHANGE(8);
+#endif
 }
 
-/* One block of C: `rows` (a constant where it is inlined) by `width` columns. */
-INLINE void block_store(int rows, ptrdiff_t width, vf (*sums)[VECTORS], float *c, ptrdiff_t ldc,
-                        const struct gemm_tail *tail) {
+/* Up to LANES rows of one vector of columns of a matrix that lies transposed (row_stride 1). */
+INLINE void pack_square(const float *from, ptrdiff_t column_stride, int rows, int columns, float *packed) {
+    vf x[LANES];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        x[i] = i < columns ? load(from + i * column_stride, rows) : (vf){0};
+    transpose_square(x);
+    if (rows == LANES) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            store(packed + i * PANEL, x[i], LANES);
+        return;
+    }
     for (int i = 0; i < rows; i++)
+        store(packed + i * PANEL, x[i], LANES);
+}
+
+static void pack_transposed(ptrdiff_t k, ptrdiff_t width, const float *from, ptrdiff_t column_stride,
+                            float *packed) {
+    for (ptrdiff_t row = 0; row < k; row += LANES)
+        for (ptrdiff_t column = 0; column < PANEL; column += LANES) {
+            ptrdiff_t rows = k - row, columns = width - column;
+            const float *corner = from + row + column * column_stride;
+            if (rows >= LANES && columns >= LANES)
+                pack_square(corner, column_stride, LANES, LANES, packed + row * PANEL + column);
+            else
+                pack_square(corner, column_stride, rows < LANES ? (int)rows : LANES,
+                            columns < LANES ? (int)columns : LANES, packed + row * PANEL + column);
+        }
+}
+
+static void pack_rows(ptrdiff_t k, ptrdiff_t width, struct matrix from, float *packed) {
+    for (ptrdiff_t row = 0; row < k; row++, packed += PANEL)
         for (int j = 0; j < VECTORS; j++) {
             ptrdiff_t left = width - j * LANES;
-            if (left <= 0)
-                break;
-            int n = left < LANES ? (int)left : LANES;
-            float *to = c + i * ldc + j * LANES;
-            vf value = sums[i][j];
-            if (tail) {
-                if (tail->accumulate)
-                    value += load(to, n);
-                if (tail->bias)
-                    value += load(tail->bias + j * LANES, n);
-                if (tail->residual)
-                    value += load(tail->residual + i * tail->ldr + j * LANES, n);
-                if (tail->relu)
-                    value = positive(value);
-            }
-            store(to, value, n);
+            const float *at = from.data + row * from.row_stride + j * LANES;
+            store(packed + j * LANES, load(at, left >= LANES ? LANES : left > 0 ? (int)left : 0), LANES);
         }
 }
 
-INLINE void block(int rows, ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel, float *c,
-                  ptrdiff_t ldc, const struct gemm_tail *tail) {
-    vf sums[ROWS][VECTORS];
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < VECTORS; j++)
-            sums[i][j] = (vf){0};
-    const float *at = a.data;
-    for (ptrdiff_t depth = 0; depth < k; depth++, panel += PANEL, at += a.column_stride) {
-        vf b[VECTORS];
-        for (int j = 0; j < VECTORS; j++)
-            b[j] = *(const vf *)(panel + j * LANES);
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < VECTORS; j++)
-                sums[i][j] += at[i * a.row_stride] * b[j];
-    }
-    block_store(rows, width, sums, c, ldc, tail);
-}
-
-/* The last rows of C, when fewer than ROWS are left: one body for each count, so that sums stay in registers.
- */
-static void block_rest(int rows, ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel, float *c,
-                       ptrdiff_t ldc, const struct gemm_tail *tail) {
-    switch (rows) {
-#define REST(count)                                                                                          \
-    case count:                                                                                              \
-        if (count < ROWS)                                                                                    \
-            block(count < ROWS ? count : 1, k, width, a, panel, c, ldc, tail);                               \
-        return;
-        REST(1) REST(2) REST(3) REST(4) REST(5) REST(6) REST(7) REST(8) REST(9) REST(10) REST(11)
-#undef REST
-    }
-}
-
-static void block_full(ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel, float *c,
-                       ptrdiff_t ldc, const struct gemm_tail *tail) {
-    block(ROWS, k, width, a, panel, c, ldc, tail);
-}
-
-/* One panel of B against all rows of A, over one stretch of K. */
-static void panel_product(ptrdiff_t m, ptrdiff_t k, ptrdiff_t width, struct matrix a, const float *panel,
-                          float *c, ptrdiff_t ldc, const struct gemm_tail *tail) {
-    struct gemm_tail at = tail ? *tail : (struct gemm_tail){0};
-    for (ptrdiff_t row = 0; row < m; row += ROWS) {
-        struct matrix rows = a;
-        rows.data += row * a.row_stride;
-        if (tail && tail->residual)
-            at.residual = tail->residual + row * tail->ldr;
-        if (m - row >= ROWS)
-            block_full(k, width, rows, panel, c + row * ldc, ldc, tail ? &at : NULL);
+static void pack(ptrdiff_t k, ptrdiff_t n, struct matrix b, float *packed) {
+    for (ptrdiff_t column = 0; column < n; column += PANEL, packed += k * PANEL) {
+        ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
+        struct matrix part = {b.data + column * b.column_stride, b.row_stride, b.column_stride};
+        if (b.column_stride == 1)
+            pack_rows(k, width, part, packed);
+        else if (b.row_stride == 1)
+            pack_transposed(k, width, part.data, b.column_stride, packed);
         else
-            block_rest((int)(m - row), k, width, rows, panel, c + row * ldc, ldc, tail ? &at : NULL);
+            for (ptrdiff_t i = 0; i < k * PANEL; i++) {
+                ptrdiff_t row = i / PANEL, at = i % PANEL;
+                packed[i] = at < width ? part.data[row * b.row_stride + at * b.column_stride] : 0;
+            }
+    }
+}
+
+/* What all tiles of a product share. */
+struct product {
+    ptrdiff_t k;
+    struct matrix a;
+    ptrdiff_t ldb;
+    float *c;
+    ptrdiff_t ldc;
+    struct gemm_tail tail;
+    bool plain; /* the tail is empty */
+};
+
+/* Adds `from` (rows `stride` apart) to the tile. `whole`: all lanes of it are in use, else the first `width`.
+ */
+INLINE void tile_add(int rows, int vectors, bool whole, int width, const float *from, ptrdiff_t stride,
+                     vf (*sums)[VECTORS]) {
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++) {
+            int left = width - j * LANES;
+            sums[i][j] += load(from + i * stride + j * LANES, whole || left >= LANES ? LANES
+                                                              : left > 0             ? left
+                                                                                     : 0);
+        }
+}
+
+INLINE void tile_finish(int rows, int vectors, bool whole, int width, const struct product *p, ptrdiff_t row,
+                        ptrdiff_t column, vf (*sums)[VECTORS]) {
+    float *c = p->c + row * p->ldc + column;
+    if (!p->plain) {
+        const struct gemm_tail *tail = &p->tail;
+        if (tail->accumulate)
+            tile_add(rows, vectors, whole, width, c, p->ldc, sums);
+        if (tail->bias)
+            tile_add(rows, vectors, whole, width, tail->bias + column, 0, sums);
+        if (tail->residual)
+            tile_add(rows, vectors, whole, width, tail->residual + row * tail->ldr + column, tail->ldr, sums);
+        if (tail->relu)
+#pragma GCC unroll 24
+            for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+                for (int j = 0; j < vectors; j++)
+                    sums[i][j] = positive(sums[i][j]);
+    }
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++) {
+            int left = width - j * LANES;
+            store(c + i * p->ldc + j * LANES, sums[i][j],
+                  whole || left >= LANES ? LANES
+                  : left > 0             ? left
+                                         : 0);
+        }
+}
+
+/* One tile of C: `rows` by `vectors` (constants where this is inlined), of which the first `width` columns
+ * are there. b: the panel. */
+INLINE void tile(int rows, int vectors, const struct product *p, ptrdiff_t row, ptrdiff_t column,
+                 const float *b, int width) {
+    vf sums[NARROW][VECTORS];
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++)
+            sums[i][j] = (vf){0};
+    const float *a = p->a.data + row * p->a.row_stride;
+    const ptrdiff_t row_stride = p->a.row_stride, column_stride = p->a.column_stride, ldb = p->ldb;
+    for (ptrdiff_t depth = p->k; depth > 0; depth--, a += column_stride, b += ldb) {
+        vf line[VECTORS];
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++)
+            line[j] = *(const vf *)(b + j * LANES);
+#pragma GCC unroll 24
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+            for (int j = 0; j < vectors; j++)
+                sums[i][j] += a[i * row_stride] * line[j];
+    }
+    if (width == vectors * LANES)
+        tile_finish(rows, vectors, true, width, p, row, column, sums);
+    else
+        tile_finish(rows, vectors, false, width, p, row, column, sums);
+}
+
+/* A function for each number of rows. */
+typedef void tile_function(const struct product *p, ptrdiff_t row, ptrdiff_t column, const float *b,
+                           int width);
+#define EACH_COUNT(f)                                                                                        \
+    f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15) f(16) f(17) f(18) f(19) \
+        f(20) f(21) f(22) f(23) f(24)
+#define TILES(count)                                                                                         \
+    static void wide_##count(const struct product *p, ptrdiff_t row, ptrdiff_t column, const float *b,       \
+                             int width) {                                                                    \
+        tile(count <= ROWS ? count : 1, VECTORS, p, row, column, b, width);                                  \
+    }                                                                                                        \
+    static void narrow_##count(const struct product *p, ptrdiff_t row, ptrdiff_t column, const float *b,     \
+                               int width) {                                                                  \
+        tile(count <= NARROW ? count : 1, 1, p, row, column, b, width);                                      \
+    }
+EACH_COUNT(TILES)
+_Static_assert(NARROW <= 24, "EACH_COUNT has too few");
+#define WIDE(count)    wide_##count,
+#define NARROWS(count) narrow_##count,
+static tile_function *const wide_tiles[] = {EACH_COUNT(WIDE)}, *const narrow_tiles[] = {EACH_COUNT(NARROWS)};
+
+/* `rows` rows of C from `first`, cut into tiles as even as can be. */
+static void rows_product(const struct product *p, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t column,
+                         const float *b, int width, int most, tile_function *const *tiles) {
+    ptrdiff_t count = (rows + most - 1) / most, each = rows / count, longer = rows % count;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        ptrdiff_t here = each + (i < longer);
+        tiles[here - 1](p, first, column, b, width);
+        first += here;
+    }
+}
+
+/* B as the tiles read it: panels `panel` floats apart, their rows p->ldb apart. */
+static void panels_product(const struct product *p, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t n,
+                           const float *b, ptrdiff_t panel) {
+    for (ptrdiff_t column = 0; column < n; column += PANEL, b += panel) {
+        int width = n - column < PANEL ? (int)(n - column) : PANEL;
+        if (width > PANEL - LANES) {
+            rows_product(p, first, rows, column, b, width, ROWS, wide_tiles);
+            continue;
+        }
+        for (int at = 0; at < width; at += LANES)
+            rows_product(p, first, rows, column + at, b + at, width - at < LANES ? width - at : LANES, NARROW,
+                         narrow_tiles);
+    }
+}
+
+/* All of C, by chunks of rows and stretches of K. Only the last stretch applies bias, residual and ReLU; the
+ * later ones add to the earlier. `next`: from a row of B to the next, beside p->ldb within a panel. */
+static void product_run(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *b, ptrdiff_t ldb,
+                        ptrdiff_t panel, float *c, ptrdiff_t ldc, const struct gemm_tail *tail) {
+    const struct gemm_tail none = {0}, *end = tail ? tail : &none;
+    for (ptrdiff_t depth = 0; depth < k || depth == 0; depth += DEPTH) {
+        ptrdiff_t length = k - depth < DEPTH ? k - depth : DEPTH;
+        struct product p = {.k = length, .a = a, .ldb = ldb, .c = c, .ldc = ldc};
+        p.a.data += depth * a.column_stride;
+        p.tail = depth + length >= k ? *end : none;
+        p.tail.accumulate = depth > 0 || end->accumulate;
+        p.plain = !p.tail.accumulate && !p.tail.bias && !p.tail.residual && !p.tail.relu;
+        ptrdiff_t chunk = (CHUNK / (length + 1) / NARROW + 1) * NARROW;
+        for (ptrdiff_t row = 0; row < m; row += chunk)
+            panels_product(&p, row, m - row < chunk ? m - row : chunk, n, b + depth * ldb, panel);
     }
 }
 
 static void gemm_packed(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *packed, float *c,
                         ptrdiff_t ldc, const struct gemm_tail *tail) {
-    for (ptrdiff_t depth = 0; depth < k || depth == 0; depth += DEPTH) {
-        ptrdiff_t length = k - depth < DEPTH ? k - depth : DEPTH;
-        bool first = depth == 0, last = depth + length >= k;
-        struct matrix part = a;
-        part.data += depth * a.column_stride;
-        for (ptrdiff_t column = 0; column < n; column += PANEL) {
-            /* Only the last stretch of K applies bias, residual and ReLU; the later ones add to the earlier.
-             */
-            struct gemm_tail at = last && tail ? *tail : (struct gemm_tail){0};
-            at.accumulate = !first || (tail && tail->accumulate);
-            if (at.bias)
-                at.bias += column;
-            if (at.residual)
-                at.residual += column;
-            bool plain = !at.accumulate && !at.bias && !at.residual && !at.relu;
-            ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
-            panel_product(m, length, width, part, packed + column * k + depth * PANEL, c + column, ldc,
-                          plain ? NULL : &at);
-        }
+    product_run(m, n, k, a, packed, PANEL, k * PANEL, c, ldc, tail);
+}
+
+static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *b, ptrdiff_t ldb,
+                 float *c, ptrdiff_t ldc, const struct gemm_tail *tail) {
+    product_run(m, n, k, a, b, ldb, PANEL, c, ldc, tail);
+}
+
+/* A row of tiles reads its rows of A before it writes its rows of C, which lie ROWS rows before them: what is
+ * overwritten has been read. */
+static void gemm_shift(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t lda,
+                       const float *packed, float *c) {
+    struct product p = {.k = k, .a = {a, lda, 1}, .ldb = PANEL, .c = c, .ldc = lda, .plain = true};
+    ptrdiff_t count = (m + ROWS - 1) / ROWS;
+    for (ptrdiff_t i = 0, row = 0; i < count; i++) {
+        ptrdiff_t here = m / count + (i < m % count);
+        panels_product(&p, row, here, n, packed, k * PANEL);
+        row += here;
     }
 }
 
@@ -458,6 +636,18 @@ static void winograd_weights_adjoint(enum winograd_form form, size_t pairs, cons
 
 /* ---- elementwise and reductions ---- */
 
+static void copy_rows(int rows, size_t length, const float *from, ptrdiff_t from_stride, float *to,
+                      ptrdiff_t to_stride) {
+    for (int row = 0; row < rows; row++, from += from_stride, to += to_stride)
+        FOR_VECTORS(length, store(to + i, load(from + i, n), n));
+}
+
+static void add_rows(int rows, size_t length, const float *from, ptrdiff_t from_stride, float *to,
+                     ptrdiff_t to_stride) {
+    for (int row = 0; row < rows; row++, from += from_stride, to += to_stride)
+        FOR_VECTORS(length, store(to + i, load(to + i, n) + load(from + i, n), n));
+}
+
 static void add(size_t count, const float *x, float *y) {
     FOR_VECTORS(count, store(y + i, load(y + i, n) + load(x + i, n), n));
 }
@@ -548,10 +738,15 @@ static void affine(size_t count, float a, float b, const float *x, float *y) {
     FOR_VECTORS(count, store(y + i, a * load(x + i, n) + b, n));
 }
 
+/* Four sums, so that they need not wait for each other. */
 static float dot(size_t count, const float *x, const float *y) {
-    vf total = {0};
-    FOR_VECTORS(count, total += load(x + i, n) * load(y + i, n));
-    return sum_lanes(total, LANES);
+    vf total[4] = {{0}};
+    size_t whole = count / (4 * LANES) * (4 * LANES);
+    for (size_t at = 0; at < whole; at += 4 * LANES)
+        for (int j = 0; j < 4; j++)
+            total[j] += load(x + at + j * LANES, LANES) * load(y + at + j * LANES, LANES);
+    FOR_VECTORS(count - whole, total[0] += load(x + whole + i, n) * load(y + whole + i, n));
+    return sum_lanes((total[0] + total[1]) + (total[2] + total[3]), LANES);
 }
 
 /* ---- exponentials ---- */
@@ -810,13 +1005,18 @@ const struct kernels GLUE(kernels_, KERNELS_NAME) = {
     .lanes = LANES,
     .panel = PANEL,
     .pack = pack,
+    .rows = ROWS,
     .gemm_packed = gemm_packed,
+    .gemm = gemm,
+    .gemm_shift = gemm_shift,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_output_adjoint = winograd_output_adjoint,
     .winograd_input_adjoint = winograd_input_adjoint,
     .winograd_weights = winograd_weights,
     .winograd_weights_adjoint = winograd_weights_adjoint,
+    .copy_rows = copy_rows,
+    .add_rows = add_rows,
     .add = add,
     .axpy = axpy,
     .scale = scale,
