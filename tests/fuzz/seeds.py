@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """seeds.py DIR: writes a few small valid inputs for each fuzz target into DIR/NAME/, from which libFuzzer goes on."""
 
+import io
 import json
 import pathlib
 import struct
 import sys
+import tarfile
+import zlib
 
 TEXTS = [
     b'{"kind":"selfplay","name":"a \\u00e9 \\ud83c\\udf4e","config":{"games":10},"after":[1,2]}',
@@ -37,7 +40,39 @@ def safetensors(header, data):
     return struct.pack("<Q", len(text)) + text + data
 
 
+def idx(sizes, values):
+    return struct.pack(f">BBBB{len(sizes)}I", 0, 0, 8, len(sizes), *sizes) + values
+
+
+def png(width, height, color, rows):
+    def part(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
+
+
+def tar(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()[:4096]  # without most of the padding, as long as the targets take
+
+
 def seeds():
+    images, labels = idx((2, 2, 2), bytes(8)), idx((2,), b"\0\1")
+    grey, colour = png(2, 1, 0, b"\0ab"), png(2, 1, 2, b"\0abcdef")
+    yield "idx", [images, labels, idx((1, 2, 2, 3), bytes(12))]
+    yield "images", [
+        images,
+        grey,
+        tar({"train-images-idx3-ubyte": images, "train-labels-idx1-ubyte": labels, "classes.txt": b"a\nb\n"}),
+        tar({"a/1.png": grey, "b/1.png": colour}),
+        tar({"train/a/1.png": grey, "test/b/1.png": grey}),
+    ]
     game = {"type": "game", "units": 1, "counters": {"games": 1, "moves": 57}, "game": {"board": 9}}
     yield "json", TEXTS
     yield "frame", [frame({"type": "hello", "protocol": 1}), frame({"type": "chunk", "seq": 0}, b"body") * 2]

@@ -422,22 +422,33 @@ static int finish(struct reading *r) {
     return error;
 }
 
-int image_set_read(const char *path, struct image_set *out, struct problem *problem) {
-    static const char *const endings[] = {".png", "ubyte", "classes.txt", NULL};
-    static const struct files_rules rules = {endings, IMAGE_FILE_BYTES_MAX, "a file"};
-    struct reading r = {.path = path, .problem = problem};
-    int error = files_visit(path, &rules, visit, &r, problem);
+static const char *const endings[] = {".png", "ubyte", "classes.txt", NULL};
+static const struct files_rules rules = {endings, IMAGE_FILE_BYTES_MAX, "a file"};
+
+/* After the visit: checks, and hands out what was read. */
+static int hand_out(struct reading *r, int error, struct image_set *out) {
     if (!error)
-        error = finish(&r);
-    *out = (struct image_set){.format = r.is_png ? IMAGES_PNG : IMAGES_IDX,
-                              .height = r.height,
-                              .width = r.width,
-                              .channels = r.channels,
-                              .class_count = r.name_count,
-                              .class_names = r.names,
-                              .train = r.parts[TRAIN].part,
-                              .test = r.parts[TEST].part};
+        error = finish(r);
+    *out = (struct image_set){.format = r->is_png ? IMAGES_PNG : IMAGES_IDX,
+                              .height = r->height,
+                              .width = r->width,
+                              .channels = r->channels,
+                              .class_count = r->name_count,
+                              .class_names = r->names,
+                              .train = r->parts[TRAIN].part,
+                              .test = r->parts[TEST].part};
     if (error)
         image_set_free(out);
     return error;
+}
+
+int image_set_read(const char *path, struct image_set *out, struct problem *problem) {
+    struct reading r = {.path = path, .problem = problem};
+    return hand_out(&r, files_visit(path, &rules, visit, &r, problem), out);
+}
+
+int image_set_read_memory(const char *name, const void *data, size_t size, struct image_set *out,
+                          struct problem *problem) {
+    struct reading r = {.path = name, .problem = problem};
+    return hand_out(&r, files_visit_memory(name, data, size, &rules, visit, &r, problem), out);
 }

@@ -49,6 +49,9 @@ struct image_set {
  * TG_ETRUNCATED, TG_EINVALID (counts that differ, a file that is missing or twice there, images of different
  * sizes), TG_EOUT_OF_RANGE (a label without a class), TG_ETOO_LARGE, TG_ENO_MEMORY. */
 int image_set_read(const char *path, struct image_set *out, struct problem *problem);
+/* The same for a file that is in memory, called `name`. */
+int image_set_read_memory(const char *name, const void *data, size_t size, struct image_set *out,
+                          struct problem *problem);
 void image_set_free(struct image_set *set);
 
 /* The bytes of one image. */
