@@ -78,6 +78,6 @@ int kind_check(const char *name, const json_t *config, const struct kind **kind,
 json_t *kind_describe(const struct kind *kind); /* as GET /api/v1/kinds shows it */
 
 /* The kinds. */
-extern const struct kind kind_selfplay, kind_teacher, kind_match, kind_classify, kind_evaluate;
+extern const struct kind kind_selfplay, kind_teacher, kind_match, kind_classify, kind_evaluate, kind_seq2seq;
 
 #endif

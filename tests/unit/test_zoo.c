@@ -1,8 +1,10 @@
 /* The families: every one builds, learns one batch by heart, and says what does not fit. */
 #include "nn_support.h"
+#include "workers/nn/check.h"
 #include "workers/nn/infer.h"
 #include "workers/nn/loss.h"
 #include "workers/nn/optimizer.h"
+#include "workers/zoo/network.h"
 #include "workers/zoo/parts.h"
 #include "workers/zoo/zoo.h"
 
@@ -100,6 +102,132 @@ static void every_family_learns_one_batch_by_heart(void **state) {
             fail_msg("%s still has a loss of %.3f", small_trunks[i], loss);
         graph_destroy(graph);
     }
+}
+
+/* ---- the encoder-decoder ---- */
+
+enum { SOURCE = 7, TARGET = 6, WORDS = 11 };
+
+static const char *const pair_forms[] = {"true", "false"}; /* norm_first */
+
+static struct network pair_network(const char *norm_first, uint64_t seed) {
+    char text[700];
+    struct network network;
+    struct problem problem = {0};
+    snprintf(text, sizeof text,
+             "{\"version\": 1, \"input\": {\"tokens\": %d, \"target_tokens\": %d, \"vocabulary\": %d}, "
+             "\"trunk\": {\"family\": \"transformer\", \"layers\": 2, \"width\": 16, \"heads\": 2, "
+             "\"feed_forward\": 32, \"activation\": \"relu\", \"norm_first\": %s}, \"heads\": [{\"kind\": "
+             "\"tokens\"}]}",
+             SOURCE, TARGET, WORDS, norm_first);
+    json_t *given = parse(text);
+    if (network_create(given, true, seed, &network, &problem))
+        fail_msg("%s: %s", problem.field, problem.detail);
+    json_decref(given);
+    return network;
+}
+
+struct pair_batch {
+    float source[BATCH * SOURCE], target[BATCH * TARGET];
+    int truth[BATCH * TARGET];
+};
+
+/* Random sequences of mixed lengths, padded with 0; places of padding have no label. */
+static struct pair_batch pair_batch(void) {
+    struct pair_batch b = {0};
+    struct rng rng;
+    rng_seed(&rng, 12);
+    for (int i = 0; i < BATCH; i++)
+        for (int t = 0, length = 2 + i % (TARGET - 1); t < SOURCE; t++) {
+            if (t < length)
+                b.source[i * SOURCE + t] = (float)(1 + rng_below(&rng, WORDS - 1));
+            if (t >= TARGET)
+                continue;
+            b.target[i * TARGET + t] = (float)(t < length ? 1 + rng_below(&rng, WORDS - 1) : 0);
+            b.truth[i * TARGET + t] = t < length ? 1 + (int)rng_below(&rng, WORDS - 1) : -1;
+        }
+    return b;
+}
+
+static double pair_step(struct network *network, struct run *run, const struct pair_batch *b,
+                        struct optimizer *optimizer, float *gradients) {
+    memset(gradients, 0, graph_value_count(network->graph) * sizeof *gradients);
+    memcpy(run_input(run, 0), b->source, sizeof b->source);
+    memcpy(run_input(run, 1), b->target, sizeof b->target);
+    run_forward(run, &network->model, BATCH);
+    double loss = loss_cross_entropy(BATCH * TARGET, WORDS, run_output(run, "tokens"), b->truth, NULL, 0, 1,
+                                     run_output_gradient(run, "tokens"));
+    run_backward(run, &network->model, gradients);
+    optimizer_step(optimizer, &network->model, gradients, 3e-3f);
+    return loss;
+}
+
+static double pair_learn(struct network *network, int steps, double enough) {
+    const struct optimizer_options adam = {
+        .rule = OPTIMIZER_ADAM, .momentum = 0.9f, .decay = 0.98f, .epsilon = 1e-9f};
+    struct pair_batch batch = pair_batch();
+    struct run *run;
+    struct optimizer *optimizer;
+    double loss = INFINITY;
+    float *gradients = calloc(graph_value_count(network->graph) + 1, sizeof *gradients);
+    assert_int_equal(run_create(network->graph, RUN_TRAINING, BATCH, 1, &run, NULL), 0);
+    assert_int_equal(optimizer_create(network->graph, &adam, &optimizer, NULL), 0);
+    for (int step = 0; step < steps && loss > enough; step++)
+        loss = pair_step(network, run, &batch, optimizer, gradients);
+    free(gradients);
+    optimizer_destroy(optimizer);
+    run_destroy(run);
+    return loss;
+}
+
+static void the_encoder_decoder_learns_one_batch_by_heart(void **state) {
+    (void)state;
+    for (int form = 0; form < 2; form++) {
+        struct network network = pair_network(pair_forms[form], 1), again = pair_network(pair_forms[form], 1);
+        assert_string_equal(graph_output_name(network.graph, 0), "tokens");
+        double loss = pair_learn(&network, 500, 0.01);
+        if (!(loss <= 0.01))
+            fail_msg("norm_first %s still has a loss of %.3f", pair_forms[form], loss);
+        pair_learn(&again, 500, 0.01); /* two runs with one seed are identical */
+        assert_memory_equal(network.model.values, again.model.values,
+                            graph_value_count(network.graph) * sizeof(float));
+        network_destroy(&network);
+        network_destroy(&again);
+    }
+}
+
+/* Outputs of `network` for the batch, to be freed. */
+static float *pair_outputs(const struct network *network, const struct pair_batch *b) {
+    size_t count = BATCH * TARGET * WORDS;
+    float *out = malloc(count * sizeof *out);
+    struct infer *infer;
+    assert_int_equal(infer_create(network->graph, &network->model, BATCH, &infer, NULL), 0);
+    memcpy(infer_input(infer, 0), b->source, sizeof b->source);
+    memcpy(infer_input(infer, 1), b->target, sizeof b->target);
+    infer_forward(infer, BATCH);
+    memcpy(out, infer_output(infer, "tokens"), count * sizeof *out);
+    infer_destroy(infer);
+    return out;
+}
+
+/* A place of the target sees the source and what is before it in the target; padding of the source is not
+ * there. */
+static void the_decoder_does_not_see_the_future_or_padding(void **state) {
+    (void)state;
+    struct network network = pair_network("false", 3);
+    struct pair_batch batch = pair_batch(), changed = batch;
+    float *before = pair_outputs(&network, &batch);
+    changed.target[4] = changed.target[4] == 3 ? 4 : 3; /* place 4 of the first sample */
+    float *after = pair_outputs(&network, &changed);
+    assert_memory_equal(before, after, 4 * WORDS * sizeof(float));
+    assert_memory_not_equal(before + 4 * WORDS, after + 4 * WORDS, WORDS * sizeof(float));
+    free(after);
+    changed = batch;
+    changed.source[0] = changed.source[0] == 3 ? 4 : 3;
+    after = pair_outputs(&network, &changed);
+    assert_memory_not_equal(before, after, WORDS * sizeof(float));
+    free(before), free(after);
+    network_destroy(&network);
 }
 
 static void every_family_carries_every_head_and_compiles(void **state) {
@@ -219,6 +347,17 @@ static void what_does_not_fit_is_refused_by_name(void **state) {
         TG_EINVALID, "architecture.layer0.attend.attention", "multiple of its heads");
     assert_refused("{" INPUT ", \"trunk\": {\"family\": \"vgg\"}, \"heads\": [{\"kind\": \"pixels\"}]}",
                    TG_EINVALID, "architecture.pixels", "9x9x12");
+    assert_refused("{\"version\": 1, \"input\": {\"tokens\": 5, \"vocabulary\": 9}, \"trunk\": {\"family\": "
+                   "\"vgg\"}, \"heads\": [{\"kind\": \"tokens\"}]}",
+                   TG_EINVALID, "architecture.input.tokens", "vgg takes planes");
+    assert_refused("{\"version\": 1, \"input\": {\"tokens\": 5}, \"trunk\": {\"family\": \"transformer\"}, "
+                   "\"heads\": [{\"kind\": \"tokens\"}]}",
+                   TG_EMISSING_FIELD, "architecture.input.vocabulary", "required");
+    assert_refused(
+        "{\"version\": 1, \"input\": {\"tokens\": 4096, \"vocabulary\": 65536, \"target_tokens\": 9}, "
+        "\"trunk\": {\"family\": \"transformer\", \"width\": 4096, \"layers\": 64, \"feed_forward\": "
+        "16384}, \"heads\": [{\"kind\": \"tokens\"}]}",
+        TG_EOUT_OF_RANGE, "architecture.layer6.attend.key", "limit");
     assert_refused("{\"version\": 2}", TG_EOUT_OF_RANGE, "architecture.version", "must be 1");
 }
 
@@ -240,6 +379,8 @@ static void stages_are_read_or_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_learns_one_batch_by_heart),
+        cmocka_unit_test(the_encoder_decoder_learns_one_batch_by_heart),
+        cmocka_unit_test(the_decoder_does_not_see_the_future_or_padding),
         cmocka_unit_test(every_family_carries_every_head_and_compiles),
         cmocka_unit_test(auxiliary_classifiers_are_there_in_training_only),
         cmocka_unit_test(the_papers_networks_have_their_number_of_parameters),

@@ -106,6 +106,8 @@ tensor graph_squeeze_excite(struct graph *graph, const char *name, tensor x, int
 /* {t} whole numbers below `vocabulary`, as floats -> {t, width}; a row of the table each, times sqrt(width)
  * (Vaswani et al. 2017, 3.4). An id out of range counts as 0, which by convention is padding. */
 tensor graph_embedding(struct graph *graph, const char *name, tensor ids, int vocabulary, int width);
+/* The same with the table of the embedding `first`, for a second list of ids. */
+tensor graph_embedding_again(struct graph *graph, const char *name, tensor ids, tensor first);
 /* Adds sines and cosines of the position (Vaswani et al. 2017, 3.5) to {t, width}. */
 tensor graph_positions(struct graph *graph, const char *name, tensor x);
 /* Scaled dot-product attention in `heads` parts of the width (Vaswani et al. 2017, 3.2), without the

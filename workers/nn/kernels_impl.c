@@ -755,8 +755,8 @@ static float dot(size_t count, const float *x, const float *y) {
  * expf), 2^n put into the exponent. Below -87 the result is 0, above 88 it stays at exp(88). */
 INLINE vf exponential(vf x) {
     const vf low = (vf){0} - 87.0f, high = (vf){0} + 88.0f;
-    mask under = (mask)(x < low);
-    x = (vf)(((mask)x & (mask)(x < high)) | ((mask)high & ~(mask)(x < high)));
+    mask under = (mask)(x < low), over = (mask)(x > high); /* of NaN neither: it stays what it is */
+    x = (vf)(((mask)high & over) | ((mask)x & ~over));
     x = (vf)(((mask)x & ~under) | ((mask)low & under));
     const float round = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number in the low bits */
     vf shifted = x * 1.44269504f + round;

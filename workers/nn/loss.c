@@ -1,6 +1,7 @@
 /* loss.c - see loss.h. */
 #include <math.h>
 #include <string.h>
+#include "workers/nn/isa.h"
 #include "workers/nn/loss.h"
 
 static double weight_of(const float *weights, size_t row) {
@@ -24,6 +25,23 @@ static double log_sum(int classes, const float *x, double temperature) {
     return most / temperature + log(sum);
 }
 
+/* One row: its loss; dlogits = factor (p - target), where the target is 1 - smoothing at `truth` and
+ * smoothing spread evenly over all. Everything of the logits is read before dlogits, which may be they, is
+ * written. */
+static double smoothed_row(int classes, const float *logits, int truth, double smoothing, double factor,
+                           float *dlogits) {
+    const struct kernels *k = kernels_get();
+    size_t count = (size_t)classes;
+    float most = k->largest(count, logits);
+    double mean = smoothing > 0 ? (double)k->sum(count, logits) / classes : 0,
+           true_logit = (double)logits[truth];
+    float sum = k->exp_sum(count, most, logits, dlogits);
+    double normal = (double)most + log((double)sum);
+    k->affine(count, (float)(factor / (double)sum), (float)(-factor * smoothing / classes), dlogits, dlogits);
+    dlogits[truth] -= (float)(factor * (1 - smoothing));
+    return normal - (1 - smoothing) * true_logit - smoothing * mean;
+}
+
 double loss_cross_entropy(size_t rows, int classes, const float *logits, const int *targets,
                           const float *weights, float smoothing, float scale, float *dlogits) {
     double total = 0, loss = 0;
@@ -35,14 +53,8 @@ double loss_cross_entropy(size_t rows, int classes, const float *logits, const i
             memset(dlogits, 0, (size_t)classes * sizeof(float));
             continue;
         }
-        double normal = log_sum(classes, logits, 1), even = (double)smoothing / classes,
-               factor = (double)scale * weight / total;
-        for (int i = 0; i < classes; i++) {
-            double target = even + (i == targets[row] ? 1 - (double)smoothing : 0),
-                   log_p = (double)logits[i] - normal;
-            loss -= target > 0 ? weight * target * log_p : 0;
-            dlogits[i] = (float)(factor * (exp(log_p) - target));
-        }
+        loss += weight * smoothed_row(classes, logits, targets[row], (double)smoothing,
+                                      (double)scale * weight / total, dlogits);
     }
     return total > 0 ? loss / total : 0;
 }

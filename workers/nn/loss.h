@@ -2,9 +2,9 @@
  *
  * Each function returns the mean loss over the rows that count and writes (not adds) the gradient of that
  * mean times `scale` to the array of its last output argument: scale is the loss's weight in a sum of losses.
- * Sums are in double precision. Rows with a weight of 0 (padding, positions without a label) contribute
- * nothing, also when they hold NaN. NULL weights: every row counts 1. When no row counts the loss and all
- * gradients are 0.
+ * Sums over rows are in double precision. Rows with a weight of 0 (padding, positions without a label)
+ * contribute nothing, also when they hold NaN. NULL weights: every row counts 1. When no row counts the loss
+ * and all gradients are 0.
  */
 #ifndef TENGEN_NN_LOSS_H
 #define TENGEN_NN_LOSS_H

@@ -61,6 +61,25 @@ tensor graph_embedding(struct graph *graph, const char *name, tensor ids, int vo
     return graph_newest(graph);
 }
 
+tensor graph_embedding_again(struct graph *graph, const char *name, tensor ids, tensor first) {
+    if (ids == NO_TENSOR || first == NO_TENSOR)
+        return NO_TENSOR;
+    TG_ASSERT(graph->nodes[first].op == &embedding_op);
+    if (!graph_node(graph, name, &embedding_op, 1, &ids))
+        return NO_TENSOR;
+    struct node *node = &graph->nodes[graph->node_count - 1];
+    const struct node *other = &graph->nodes[first];
+    char text[64];
+    if (node->shape.rank != 1)
+        return graph_fail(graph, name, "embedding takes a list of ids, is given %s",
+                          shape_text(node->shape, text));
+    node->shape = SHAPE(node->shape.dim[0], shape_channels(other->shape));
+    node->spec.factor = other->spec.factor;
+    node->param[0] = other->param[0];
+    node->param_count = 1;
+    return graph_newest(graph);
+}
+
 /* ---- positions ---- */
 
 static size_t positions_scratch(const struct node *node, int batch) {

@@ -13,6 +13,7 @@ static const struct bench {
     {"infer", "evaluations of a residual network with policy and value heads", bench_infer},
     {"train", "training steps of the same network", bench_train},
     {"dqn-step", "updates of DQN on MinAtar's network", bench_dqn_step},
+    {"transformer", "training steps of an encoder-decoder Transformer", bench_transformer},
 };
 
 int command_bench(int argc, char **argv) {

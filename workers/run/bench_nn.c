@@ -1,4 +1,5 @@
-/* bench_nn.c - how fast networks run and learn: bench infer, bench train, bench dqn-step.
+/* bench_nn.c - how fast networks run and learn: bench infer, bench train, bench dqn-step, bench
+ * transformer.
  *
  * Each measures one thread for a stretch of time and prints the rate of its best tenth of a second beside the
  * mean: on a shared machine the mean measures the neighbours. tests/bench/peers/torch_bench.py runs the same
@@ -78,6 +79,44 @@ static const struct option_spec dqn_options[] = {
      .initial = "32",
      .unit = "samples",
      .help = "samples an update"},
+    COMMON_OPTIONS,
+    {.name = NULL},
+};
+
+static const struct option_spec transformer_options[] = {
+    {.name = "layers",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 64,
+     .initial = "4",
+     .help = "of encoder and decoder each"},
+    {.name = "width",
+     .type = OPTION_INT,
+     .min = 4,
+     .max = 4096,
+     .initial = "256",
+     .unit = "channels",
+     .help = "of a token"},
+    {.name = "heads", .type = OPTION_INT, .min = 1, .max = 64, .initial = "4", .help = "attention heads"},
+    {.name = "tokens",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 4096,
+     .initial = "32",
+     .help = "of source and target each"},
+    {.name = "vocabulary",
+     .type = OPTION_INT,
+     .min = 2,
+     .max = 65536,
+     .initial = "1000",
+     .help = "different tokens"},
+    {.name = "batch",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 4096,
+     .initial = "32",
+     .unit = "samples",
+     .help = "samples at a time"},
     COMMON_OPTIONS,
     {.name = NULL},
 };
@@ -382,6 +421,96 @@ int bench_dqn_step(int argc, char **argv) {
         }
     }
     train_release(&bench);
+    json_decref(options);
+    return code;
+}
+
+/* ---- transformer ---- */
+
+struct token_bench {
+    struct graph *graph;
+    struct model model;
+    struct run *run;
+    struct optimizer *optimizer;
+    float *source, *target, *gradients;
+    int *truth;
+    size_t count; /* tokens of one side of the batch */
+    int batch, vocabulary;
+};
+
+static void transformer_call(void *context) {
+    struct token_bench *b = context;
+    memset(b->gradients, 0, graph_value_count(b->graph) * sizeof(float));
+    memcpy(run_input(b->run, 0), b->source, b->count * sizeof(float));
+    memcpy(run_input(b->run, 1), b->target, b->count * sizeof(float));
+    run_forward(b->run, &b->model, b->batch);
+    loss_cross_entropy(b->count, b->vocabulary, run_output(b->run, "tokens"), b->truth, NULL, 0.1f, 1,
+                       run_output_gradient(b->run, "tokens"));
+    run_backward(b->run, &b->model, b->gradients);
+    optimizer_step(b->optimizer, &b->model, b->gradients, 1e-4f);
+}
+
+static int transformer_prepare(struct token_bench *b) {
+    const struct optimizer_options adam = {
+        .rule = OPTIMIZER_ADAM, .momentum = 0.9f, .decay = 0.98f, .epsilon = 1e-9f};
+    struct problem problem = {.detail = "out of memory"};
+    struct rng rng;
+    rng_seed(&rng, 1);
+    b->source = calloc(b->count, sizeof(float));
+    b->target = calloc(b->count, sizeof(float));
+    b->truth = calloc(b->count, sizeof(int));
+    b->gradients = calloc(graph_value_count(b->graph) + 1, sizeof(float));
+    bool ready = b->source && b->target && b->truth && b->gradients && !model_create(b->graph, &b->model);
+    if (ready)
+        model_init(&b->model, 1);
+    if (!ready || run_create(b->graph, RUN_TRAINING, b->batch, 1, &b->run, &problem) ||
+        optimizer_create(b->graph, &adam, &b->optimizer, &problem)) {
+        fprintf(stderr, "tengen-run bench: %s\n", problem.detail);
+        return RUN_FAILED;
+    }
+    for (size_t i = 0; i < b->count; i++) { /* 0 would be padding */
+        b->source[i] = (float)(1 + rng_below(&rng, (uint32_t)b->vocabulary - 1));
+        b->target[i] = (float)(1 + rng_below(&rng, (uint32_t)b->vocabulary - 1));
+        b->truth[i] = 1 + (int)rng_below(&rng, (uint32_t)b->vocabulary - 1);
+    }
+    return RUN_OK;
+}
+
+/* As PyTorch's nn.Transformer: ReLU, normalization first, one more at the end of both halves. */
+static struct graph *translator(const json_t *o) {
+    char text[500];
+    int tokens = (int)option_int(o, "tokens"), width = (int)option_int(o, "width");
+    snprintf(
+        text, sizeof text,
+        "{\"version\": 1, \"input\": {\"tokens\": %d, \"target_tokens\": %d, \"vocabulary\": %d}, \"trunk\": "
+        "{\"family\": \"transformer\", \"layers\": %d, \"width\": %d, \"heads\": %d, \"feed_forward\": %d, "
+        "\"activation\": \"relu\"}, \"heads\": [{\"kind\": \"tokens\"}]}",
+        tokens, tokens, (int)option_int(o, "vocabulary"), (int)option_int(o, "layers"), width,
+        (int)option_int(o, "heads"), 4 * width);
+    return network(text, true);
+}
+
+int bench_transformer(int argc, char **argv) {
+    json_t *options = NULL;
+    struct token_bench b = {0};
+    int code = run_options("bench transformer [options]", transformer_options, argc, argv, &options, NULL);
+    if (options) {
+        b.batch = (int)option_int(options, "batch");
+        b.vocabulary = (int)option_int(options, "vocabulary");
+        b.count = (size_t)b.batch * (size_t)option_int(options, "tokens");
+        b.graph = translator(options);
+        code = b.graph ? transformer_prepare(&b) : RUN_FAILED;
+        if (code == RUN_OK) {
+            struct rate rate = measure(option_number(options, "seconds"), transformer_call, &b);
+            code = report(options, "transformer", "samples_per_s", b.batch, rate, b.graph,
+                          training_memory(b.graph, b.run, b.optimizer));
+        }
+    }
+    optimizer_destroy(b.optimizer);
+    run_destroy(b.run);
+    model_destroy(&b.model);
+    graph_destroy(b.graph);
+    free(b.source), free(b.target), free(b.gradients), free(b.truth);
     json_decref(options);
     return code;
 }

@@ -23,6 +23,7 @@ int bench_search_uct(int argc, char **argv);
 int bench_infer(int argc, char **argv);
 int bench_train(int argc, char **argv);
 int bench_dqn_step(int argc, char **argv);
+int bench_transformer(int argc, char **argv);
 
 /* Parses flags; on failure says why on stderr, prefixed by the command's name. 0 or RUN_USAGE. --help is
  * among the flags of every command: it prints `usage` and the table, and *options is NULL. */

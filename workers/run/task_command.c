@@ -11,6 +11,7 @@
 #include "workers/task/engines.h"
 #include "workers/task/port.h"
 #include "workers/task/task.h"
+#include "workers/text/text.h"
 #include "workers/vision/vision.h"
 
 enum { TASK_BYTES_MAX = 4 << 20 };
@@ -21,7 +22,7 @@ static const struct runner {
     int (*run)(const struct task *task, struct port *port, struct problem *problem);
 } runners[] = {
     {&kind_selfplay, selfplay_run}, {&kind_teacher, teacher_run},   {&kind_match, match_run},
-    {&kind_classify, classify_run}, {&kind_evaluate, evaluate_run},
+    {&kind_classify, classify_run}, {&kind_evaluate, evaluate_run}, {&kind_seq2seq, seq2seq_run},
 };
 
 static const struct option_spec task_options[] = {

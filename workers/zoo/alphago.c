@@ -40,5 +40,5 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     return x;
 }
 
-const struct trunk_family trunk_alphago = {"alphago", "Silver et al. 2016",
-                                           "plain convolutions, as in AlphaGo", options, build};
+const struct trunk_family trunk_alphago = {
+    "alphago", "Silver et al. 2016", "plain convolutions, as in AlphaGo", options, build, NULL};

@@ -108,5 +108,5 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     return graph_relu(graph, "end.relu", graph_batch_norm(graph, "end.norm", x));
 }
 
-const struct trunk_family trunk_densenet = {"densenet", "Huang et al. 2017", "every layer sees all before it",
-                                            options, build};
+const struct trunk_family trunk_densenet = {
+    "densenet", "Huang et al. 2017", "every layer sees all before it", options, build, NULL};

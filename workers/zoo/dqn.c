@@ -50,5 +50,6 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     return graph_relu(graph, "hidden.relu", graph_linear(graph, "hidden", x, form->hidden, true));
 }
 
-const struct trunk_family trunk_dqn = {"dqn", "Mnih et al. 2013, 2015; Young & Tian 2019",
-                                       "the networks of the DQN papers", options, build};
+const struct trunk_family trunk_dqn = {
+    "dqn", "Mnih et al. 2013, 2015; Young & Tian 2019", "the networks of the DQN papers", options, build,
+    NULL};

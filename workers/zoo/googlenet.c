@@ -101,5 +101,5 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     return x;
 }
 
-const struct trunk_family trunk_googlenet = {"googlenet", "Szegedy et al. 2014", "inception modules", options,
-                                             build};
+const struct trunk_family trunk_googlenet = {
+    "googlenet", "Szegedy et al. 2014", "inception modules", options, build, NULL};

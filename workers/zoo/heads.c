@@ -173,6 +173,27 @@ static void pixels(struct graph *graph, tensor x, const json_t *o, struct shape 
     graph_output(graph, "pixels", x);
 }
 
+/* ---- tokens: logits over the vocabulary at every place of the sequence ---- */
+
+static const struct option_spec tokens_options[] = {
+    {.name = "vocabulary",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 65536,
+     .initial = "0",
+     .unit = "tokens",
+     .help = "tokens to choose from; 0: those of the input"},
+    {.name = NULL},
+};
+
+static void tokens(struct graph *graph, tensor x, const json_t *o, struct shape input) {
+    struct shape features = graph_shape(graph, x);
+    int vocabulary = (int)option_int(o, "vocabulary");
+    vocabulary = vocabulary ? vocabulary : input.dim[2];
+    x = graph_reshape(graph, "tokens.rows", x, SHAPE(features.dim[0] * features.dim[1], features.dim[2]));
+    graph_output(graph, "tokens", graph_linear(graph, "tokens", x, vocabulary, true));
+}
+
 static const struct head_kind heads[] = {
     {"policy", "a move: one logit a point, and the pass", policy_options, policy},
     {"value", "who wins, -1 to 1 for the player to move", value_options, value},
@@ -180,10 +201,11 @@ static const struct head_kind heads[] = {
     {"q", "the return of each action", q_options, q},
     {"classes", "the class of the whole input", classes_options, classes},
     {"pixels", "the class of each pixel", pixels_options, pixels},
+    {"tokens", "the next token, at every place of a sequence", tokens_options, tokens},
 };
 
 const struct head_kind *const *zoo_heads(void) {
     static const struct head_kind *const table[] = {&heads[0], &heads[1], &heads[2], &heads[3],
-                                                    &heads[4], &heads[5], NULL};
+                                                    &heads[4], &heads[5], &heads[6], NULL};
     return table;
 }

@@ -106,5 +106,5 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     return x;
 }
 
-const struct trunk_family trunk_resnet = {"resnet", "He et al. 2015, 2016", "residual blocks", options,
-                                          build};
+const struct trunk_family trunk_resnet = {"resnet", "He et al. 2015, 2016", "residual blocks", options, build,
+                                          NULL};

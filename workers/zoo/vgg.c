@@ -42,5 +42,5 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     return x;
 }
 
-const struct trunk_family trunk_vgg = {"vgg", "Simonyan & Zisserman 2015", "stacks of 3x3 convolutions",
-                                       options, build};
+const struct trunk_family trunk_vgg = {
+    "vgg", "Simonyan & Zisserman 2015", "stacks of 3x3 convolutions", options, build, NULL};

@@ -5,7 +5,7 @@
 
 enum { VERSION = 1, HEADS_MAX = 8 };
 
-static const struct option_spec input_options[] = {
+const struct option_spec zoo_plane_options[] = {
     {.name = "height",
      .type = OPTION_INT,
      .min = 1,
@@ -30,6 +30,35 @@ static const struct option_spec input_options[] = {
      .max = 64,
      .initial = "\"\"",
      .help = "what the planes mean, by name"},
+    {.name = NULL},
+};
+
+const struct option_spec zoo_token_options[] = {
+    {.name = "tokens",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 4096,
+     .unit = "tokens",
+     .help = "length of the input's sequence; shorter ones are padded with 0 at the end"},
+    {.name = "vocabulary",
+     .type = OPTION_INT,
+     .min = 2,
+     .max = 65536,
+     .unit = "tokens",
+     .help = "tokens are whole numbers below this"},
+    {.name = "target_tokens",
+     .type = OPTION_INT,
+     .min = 0,
+     .max = 4096,
+     .initial = "0",
+     .unit = "tokens",
+     .help = "length of a second sequence, for a decoder; 0: there is none"},
+    {.name = "encoding",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 64,
+     .initial = "\"\"",
+     .help = "what the tokens mean, by name"},
     {.name = NULL},
 };
 
@@ -79,6 +108,28 @@ static int check_trunk(const json_t *given, json_t **out, struct problem *proble
     return error;
 }
 
+static bool has_tokens(const json_t *input) {
+    return json_object_get(input, "tokens") != NULL;
+}
+
+static int check_input(const json_t *given, const json_t *trunk, json_t **out, struct problem *problem) {
+    const char *name = json_string_value(json_object_get(trunk, "family"));
+    const struct trunk_family *family = find_family(name);
+    bool tokens = has_tokens(given);
+    int error = options_check(tokens ? zoo_token_options : zoo_plane_options, given, out, problem);
+    if (!error && tokens && family && !family->build_tokens) {
+        json_decref(*out);
+        *out = NULL;
+        error = problem_set(problem, TG_EINVALID, "tokens",
+                            "is for families that take sequences (transformer); %s takes planes: give "
+                            "height, width and channels",
+                            name);
+    }
+    if (error)
+        problem_prefix(problem, "input");
+    return error;
+}
+
 static int check_heads(const json_t *given, json_t **out, struct problem *problem) {
     size_t count = json_array_size(given);
     if (count < 1 || count > HEADS_MAX)
@@ -93,7 +144,7 @@ static int check_heads(const json_t *given, json_t **out, struct problem *proble
         json_t *checked = NULL;
         error = head ? check_named(item, "kind", name, head->options, &checked, problem)
                      : problem_set(problem, TG_EOUT_OF_RANGE, "kind",
-                                   "must be one of: policy, value, ownership, q, classes, pixels");
+                                   "must be one of: policy, value, ownership, q, classes, pixels, tokens");
         for (size_t j = 0; j < i && !error; j++)
             if (!strcmp(name, json_string_value(json_object_get(json_array_get(*out, j), "kind"))))
                 error = problem_set(problem, TG_EINVALID, "kind", "there are two heads of kind %s", name);
@@ -135,11 +186,9 @@ int zoo_check(const json_t *architecture, json_t **checked, struct problem *prob
     json_t *input = NULL, *trunk = NULL, *heads = NULL;
     *checked = NULL;
     int error = check_version(architecture, problem);
-    if (!error) {
-        error = options_check(input_options, json_object_get(architecture, "input"), &input, problem);
-        if (error)
-            problem_prefix(problem, "input");
-    }
+    if (!error)
+        error = check_input(json_object_get(architecture, "input"), json_object_get(architecture, "trunk"),
+                            &input, problem);
     if (!error)
         error = check_trunk(json_object_get(architecture, "trunk"), &trunk, problem);
     if (!error)
@@ -164,23 +213,39 @@ static int class_count(const json_t *heads) {
     return 0;
 }
 
-int zoo_build(const json_t *checked, bool training, struct graph **out, struct problem *problem) {
+/* Adds inputs and trunk; *shape becomes the input's, as heads see it. */
+static tensor build_trunk(struct graph *graph, const json_t *checked, bool training, struct shape *shape) {
     const json_t *in = json_object_get(checked, "input"), *trunk = json_object_get(checked, "trunk");
-    const json_t *heads = json_object_get(checked, "heads");
-    struct shape shape =
-        SHAPE((int)option_int(in, "height"), (int)option_int(in, "width"), (int)option_int(in, "channels"));
+    const struct trunk_family *family = find_family(json_string_value(json_object_get(trunk, "family")));
+    TG_ASSERT(family && "descriptions are checked first");
+    if (!has_tokens(in)) {
+        *shape = SHAPE((int)option_int(in, "height"), (int)option_int(in, "width"),
+                       (int)option_int(in, "channels"));
+        return family->build(graph, graph_input(graph, "input", *shape), trunk, training,
+                             class_count(json_object_get(checked, "heads")));
+    }
+    int tokens = (int)option_int(in, "tokens"), target = (int)option_int(in, "target_tokens");
+    struct token_input input = {.source = graph_input(graph, "source", SHAPE(tokens)),
+                                .has_target = target > 0,
+                                .vocabulary = (int)option_int(in, "vocabulary")};
+    if (input.has_target)
+        input.target = graph_input(graph, "target", SHAPE(target));
+    *shape = SHAPE(input.has_target ? target : tokens, 1, input.vocabulary);
+    return family->build_tokens(graph, &input, trunk);
+}
+
+int zoo_build(const json_t *checked, bool training, struct graph **out, struct problem *problem) {
     struct graph *graph = graph_create();
+    struct shape shape;
     *out = NULL;
     if (!graph)
         return problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a network");
-    tensor x = graph_input(graph, "input", shape);
-    const struct trunk_family *family = find_family(json_string_value(json_object_get(trunk, "family")));
-    TG_ASSERT(family && "descriptions are checked first");
-    x = family->build(graph, x, trunk, training, class_count(heads));
+    tensor x = build_trunk(graph, checked, training, &shape);
     size_t i;
     json_t *head;
-    json_array_foreach((json_t *)heads, i, head) find_head(json_string_value(json_object_get(head, "kind")))
-        ->build(graph, x, head, shape);
+    json_array_foreach(json_object_get(checked, "heads"), i, head)
+        find_head(json_string_value(json_object_get(head, "kind")))
+            ->build(graph, x, head, shape);
     int error = graph_finish(graph, problem);
     if (error) {
         graph_destroy(graph);

@@ -3,9 +3,14 @@
  * A description is JSON, kept in the metadata of every checkpoint, enough to build the network again:
  *
  *     {"version": 1,
- *      "input": {"height": 9, "width": 9, "channels": 18, "tokens": 0, "vocabulary": 0},
+ *      "input": {"height": 9, "width": 9, "channels": 18},
  *      "trunk": {"family": "resnet", "stages": "96x6"},
  *      "heads": [{"kind": "policy"}, {"kind": "value"}]}
+ *
+ * or, for sequences of tokens (whole numbers below the vocabulary; 0 is padding), with a second sequence that
+ * the first is to be turned into:
+ *
+ *      "input": {"tokens": 20, "vocabulary": 34, "target_tokens": 21}
  *
  * A trunk turns the input into features {height, width, channels}; heads turn features into outputs. They
  * combine freely, so that each family can serve Go, DQN, classification and segmentation. The options of each
@@ -21,18 +26,29 @@
 #include "proto/base/options.h"
 #include "workers/nn/graph.h"
 
+struct token_input {
+    tensor source; /* {tokens} */
+    bool has_target;
+    tensor target; /* {target_tokens} */
+    int vocabulary;
+};
+
 struct trunk_family {
     const char *name, *paper, *summary;
     const struct option_spec *options;
     /* Adds the trunk; x is {height, width, channels}. `training` adds what only training uses (auxiliary
      * classifiers, as outputs "aux1", ... with `classes` logits, when classes > 0). */
     tensor (*build)(struct graph *graph, tensor x, const json_t *options, bool training, int classes);
+    /* The same for an input of tokens; NULL: takes planes only. Features are {tokens, 1, channels}, of the
+     * target where there is one. */
+    tensor (*build_tokens)(struct graph *graph, const struct token_input *input, const json_t *options);
 };
 
 struct head_kind {
     const char *name, *summary;
     const struct option_spec *options;
-    /* Adds the head and its output. x are the features, `input` the shape of the network's input. */
+    /* Adds the head and its output. x are the features, `input` the shape of the network's input: {height,
+     * width, channels}, or {tokens, 1, vocabulary}. */
     void (*build)(struct graph *graph, tensor x, const json_t *options, struct shape input);
 };
 
@@ -40,6 +56,9 @@ extern const struct trunk_family trunk_vgg, trunk_googlenet, trunk_resnet, trunk
     trunk_alphago, trunk_dqn;
 const struct trunk_family *const *zoo_families(void); /* NULL-terminated */
 const struct head_kind *const *zoo_heads(void);
+
+/* The tables of a description's "input": planes, and tokens. */
+extern const struct option_spec zoo_plane_options[], zoo_token_options[];
 
 /* Checks a description and fills in every default: the form that is stored. Problems start with
  * "architecture.". */

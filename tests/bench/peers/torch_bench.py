@@ -74,7 +74,7 @@ def minatar_network(planes=4, actions=6):
 
 
 class Translator(nn.Module):
-    """Vaswani et al. 2017, with the embedding shared by both sides and the output, as workers/zoo has it."""
+    """Vaswani et al. 2017, with the embedding shared by both sides, as workers/zoo has it."""
 
     def __init__(self, o):
         super().__init__()
@@ -161,7 +161,7 @@ def transformer_forms(o):
 
         def step(model=model, optimizer=optimizer, source=source, target=target, truth=truth):
             optimizer.zero_grad(set_to_none=True)
-            functional.cross_entropy(model(source, target).flatten(0, 1), truth.flatten()).backward()
+            functional.cross_entropy(model(source, target).flatten(0, 1), truth.flatten(), label_smoothing=0.1).backward()
             optimizer.step()
         forms[f"foreach={foreach}"] = step
     return forms, model, o.batch
@@ -221,7 +221,7 @@ def main():
         arguments += ["--board", str(o.board), "--blocks", str(o.blocks), "--channels", str(o.channels)]
     make = {"infer": infer_forms, "train": train_forms, "dqn-step": dqn_forms, "transformer": transformer_forms}[o.bench]
     if o.bench == "transformer":
-        o.width, o.heads, o.layers, o.tokens, o.vocabulary, o.norm_first = 256, 4, 4, 32, 32, True
+        o.width, o.heads, o.layers, o.tokens, o.vocabulary, o.norm_first = 256, 4, 4, 32, 1000, True
     forms, model, per_call = make(o)
     with torch.no_grad() if o.bench == "infer" else torch.enable_grad():
         tried = {name: measure(call, o.seconds / 3)[0] * per_call for name, call in forms.items()}
