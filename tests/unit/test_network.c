@@ -10,7 +10,7 @@ static const char architecture[] =
     "{\"version\": 1, \"input\": {\"height\": 5, \"width\": 5, \"channels\": 3, \"encoding\": \"test\"},"
     " \"trunk\": {\"family\": \"resnet\", \"stages\": \"8x2\"}, \"heads\": [{\"kind\": \"classes\", "
     "\"classes\": 3, \"dropout\": 0.3}]}";
-enum { BATCH = 6, SIZE = BATCH * 5 * 5 * 3, CLASSES = 3 };
+enum { BATCH = 6 };
 
 static char folder[64];
 
@@ -33,14 +33,18 @@ static int remove_folder(void **state) {
     return rmdir(folder);
 }
 
-static struct network create(uint64_t seed) {
+static struct network create_from(const char *description, uint64_t seed) {
     struct network network;
     struct problem problem = {0};
-    json_t *text = json_loads(architecture, 0, NULL);
+    json_t *text = json_loads(description, 0, NULL);
     if (network_create(text, true, seed, &network, &problem))
-        fail_msg("%s: %s", problem.field, problem.detail);
+        fail_msg("%s: %s: %s", description, problem.field, problem.detail);
     json_decref(text);
     return network;
+}
+
+static struct network create(uint64_t seed) {
+    return create_from(architecture, seed);
 }
 
 static struct optimizer *adam(const struct network *network) {
@@ -51,66 +55,110 @@ static struct optimizer *adam(const struct network *network) {
     return optimizer;
 }
 
-/* Some training steps on batches drawn from the generator. */
+static void fill_inputs(const struct graph *graph, struct run *run, struct rng *rng) {
+    for (int i = 0; i < graph_input_count(graph); i++) {
+        struct shape shape = graph_input_shape(graph, i);
+        for (size_t j = 0; j < BATCH * shape_elements(shape); j++)
+            run_input(run, i)[j] = shape.rank == 1 ? (float)rng_below(rng, 9) : (float)rng_uniform(rng);
+    }
+}
+
+/* Some training steps towards random outputs on batches drawn from the generator. */
 static void train(struct network *network, struct optimizer *optimizer, struct rng *rng, int steps) {
-    size_t count = graph_value_count(network->graph);
+    const struct graph *graph = network->graph;
+    size_t count = graph_value_count(graph);
     float *gradients = malloc(count * sizeof *gradients);
     for (int step = 0; step < steps; step++) {
         struct run *run; /* a new one each step, as after a restart: dropout's numbers come from the step */
-        int targets[BATCH];
-        assert_int_equal(run_create(network->graph, RUN_TRAINING, BATCH, (uint64_t)network->step, &run, NULL),
-                         0);
-        float *x = random_floats(rng, SIZE);
-        for (int i = 0; i < BATCH; i++)
-            targets[i] = (int)rng_below(rng, CLASSES);
-        memcpy(run_input(run, 0), x, SIZE * sizeof *x);
+        assert_int_equal(run_create(graph, RUN_TRAINING, BATCH, (uint64_t)network->step, &run, NULL), 0);
         memset(gradients, 0, count * sizeof *gradients);
+        fill_inputs(graph, run, rng);
         run_forward(run, &network->model, BATCH);
-        loss_cross_entropy(BATCH, CLASSES, run_output(run, "classes"), targets, NULL, 0, 1,
-                           run_output_gradient(run, "classes"));
+        for (int o = 0; o < graph_output_count(graph); o++) {
+            const char *name = graph_output_name(graph, o);
+            int columns = (int)shape_elements(graph_output_shape(graph, o));
+            float *targets = random_floats(rng, (size_t)(BATCH * columns));
+            loss_squared_error(BATCH, columns, run_output(run, name), targets, NULL, 1,
+                               run_output_gradient(run, name));
+            free(targets);
+        }
         run_backward(run, &network->model, gradients);
         optimizer_step(optimizer, &network->model, gradients, 1e-3f);
         network->step++;
-        free(x);
         run_destroy(run);
     }
     free(gradients);
 }
 
-static void training_resumes_bit_for_bit(void **state) {
-    (void)state;
-    struct network straight = create(1), broken = create(1), resumed;
-    struct optimizer *first = adam(&straight), *second = adam(&broken);
-    struct rng rng, other;
-    rng_seed(&rng, 5);
-    rng_seed(&other, 5);
-    train(&straight, first, &rng, 7);
+#define PLANES(trunk, heads)                                                                                 \
+    "{\"version\": 1, \"input\": {\"height\": 12, \"width\": 12, \"channels\": 2}, \"trunk\": "              \
+    "{\"family\": " trunk "}, \"heads\": [" heads "]}"
+#define CLASS_HEAD "{\"kind\": \"classes\", \"classes\": 3, \"dropout\": 0.3}"
 
-    train(&broken, second, &other, 3);
+/* Every family, and the encoder-decoder. */
+static const char *const families[] = {
+    architecture,
+    PLANES("\"vgg\", \"stages\": \"8 8 / 16\"", CLASS_HEAD),
+    PLANES("\"googlenet\", \"width\": 0.05", CLASS_HEAD),
+    PLANES("\"resnet\", \"stages\": \"4 / 8\", \"form\": \"bottleneck\", \"squeeze\": 2", CLASS_HEAD),
+    PLANES("\"densenet\", \"blocks\": \"3 / 3\", \"growth\": 6", CLASS_HEAD),
+    PLANES("\"transformer\", \"patch\": 3, \"layers\": 2, \"width\": 16, \"heads\": 2, \"feed_forward\": 32, "
+           "\"dropout\": 0.1",
+           CLASS_HEAD),
+    PLANES("\"alphago\", \"layers\": 4, \"filters\": 12", "{\"kind\": \"policy\"}, {\"kind\": \"value\"}"),
+    PLANES("\"dqn\"", "{\"kind\": \"q\", \"dueling\": true}"),
+    "{\"version\": 1, \"input\": {\"tokens\": 7, \"target_tokens\": 6, \"vocabulary\": 9}, \"trunk\": "
+    "{\"family\": \"transformer\", \"layers\": 2, \"width\": 16, \"heads\": 2, \"feed_forward\": 32, "
+    "\"dropout\": 0.1, \"norm_first\": false}, \"heads\": [{\"kind\": \"tokens\"}]}",
+};
+
+/* Saves after `before` steps and goes on with what was loaded. */
+static struct network train_broken(const char *description, int before, int after) {
+    struct network broken = create_from(description, 1), resumed;
+    struct optimizer *first = adam(&broken);
+    struct rng rng, fresh = {{1, 2, 3, 4}};
+    struct problem problem = {0};
+    rng_seed(&rng, 5);
+    train(&broken, first, &rng, before);
     struct training_state saved = {
-        .optimizer = second, .rng = &other, .counters = json_pack("{s:i}", "epoch", 4)};
+        .optimizer = first, .rng = &rng, .counters = json_pack("{s:i}", "epoch", 4)};
     assert_int_equal(network_save(&broken, path_of("network"), NULL, NULL), 0);
     assert_int_equal(training_save(&broken, &saved, path_of("training"), NULL), 0);
-    struct problem problem = {0};
     assert_int_equal(network_load(path_of("network"), true, &resumed, NULL, &problem), 0);
-    struct optimizer *third = adam(&resumed);
-    struct rng fresh = {{1, 2, 3, 4}};
-    struct training_state loaded = {.optimizer = third, .rng = &fresh};
+    struct optimizer *second = adam(&resumed);
+    struct training_state loaded = {.optimizer = second, .rng = &fresh};
     assert_int_equal(training_load(&resumed, &loaded, path_of("training"), &problem), 0);
     assert_int_equal(json_integer_value(json_object_get(loaded.counters, "epoch")), 4);
-    assert_int_equal(resumed.step, 3);
-    train(&resumed, third, &fresh, 4);
-
-    assert_memory_equal(straight.model.values, resumed.model.values,
-                        graph_value_count(straight.graph) * sizeof(float));
+    assert_int_equal(resumed.step, before);
+    train(&resumed, second, &fresh, after);
     json_decref(saved.counters);
     json_decref(loaded.counters);
     optimizer_destroy(first);
     optimizer_destroy(second);
-    optimizer_destroy(third);
-    network_destroy(&straight);
     network_destroy(&broken);
-    network_destroy(&resumed);
+    return resumed;
+}
+
+static void every_family_resumes_bit_for_bit(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        struct network networks[3] = {create_from(families[i], 1), create_from(families[i], 1),
+                                      train_broken(families[i], 2, 3)};
+        for (int j = 0; j < 2; j++) {
+            struct optimizer *optimizer = adam(&networks[j]);
+            struct rng rng;
+            rng_seed(&rng, 5);
+            train(&networks[j], optimizer, &rng, 5);
+            optimizer_destroy(optimizer);
+        }
+        size_t size = graph_value_count(networks[0].graph) * sizeof(float);
+        if (memcmp(networks[0].model.values, networks[1].model.values, size) != 0)
+            fail_msg("two runs with one seed differ: %s", families[i]);
+        if (memcmp(networks[0].model.values, networks[2].model.values, size) != 0)
+            fail_msg("a resumed run differs: %s", families[i]);
+        for (int j = 0; j < 3; j++)
+            network_destroy(&networks[j]);
+    }
 }
 
 static void metadata_carries_what_rebuilds_the_network(void **state) {
@@ -171,7 +219,7 @@ static void a_file_that_does_not_fit_its_architecture_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(training_resumes_bit_for_bit),
+        cmocka_unit_test(every_family_resumes_bit_for_bit),
         cmocka_unit_test(metadata_carries_what_rebuilds_the_network),
         cmocka_unit_test(a_value_that_is_not_finite_is_refused),
         cmocka_unit_test(a_file_that_does_not_fit_its_architecture_is_refused),
