@@ -3,43 +3,70 @@
 #include "nn_support.h"
 #include "workers/nn/optimizer.h"
 
-/* y = w x without bias: one weight. */
-static struct graph *one_weight(void) {
+/* y = w x without bias. */
+static struct graph *weights(int count) {
     struct graph *graph = graph_create();
-    graph_output(graph, "y", graph_linear(graph, "w", graph_input(graph, "x", SHAPE(1)), 1, false));
+    graph_output(graph, "y", graph_linear(graph, "w", graph_input(graph, "x", SHAPE(count)), 1, false));
     assert_int_equal(graph_finish(graph, NULL), 0);
     return graph;
+}
+
+static struct graph *one_weight(void) {
+    return weights(1);
 }
 
 static const double gradients[] = {1, -0.5, 2, 0.25, -3, 0.125};
 enum { STEPS = sizeof gradients / sizeof *gradients };
 static const double RATE = 0.1;
 
-/* The weight after STEPS steps from 1. */
-static double run_steps(const struct optimizer_options *options, int resume_after) {
-    struct graph *graph = one_weight();
+enum { WEIGHTS = 37 }; /* whole vectors and a rest, on every instruction set */
+
+/* The weight after STEPS steps from 1, of WEIGHTS equal ones with equal gradients. */
+static double run_with_kernels(const struct optimizer_options *options, int resume_after) {
+    struct graph *graph = weights(WEIGHTS);
     struct model model;
     struct optimizer *optimizer;
     assert_int_equal(model_create(graph, &model), 0);
     assert_int_equal(optimizer_create(graph, options, &optimizer, NULL), 0);
-    model.values[0] = 1;
+    for (int w = 0; w < WEIGHTS; w++)
+        model.values[w] = 1;
     for (int i = 0; i < STEPS; i++) {
-        float g = (float)gradients[i];
-        optimizer_step(optimizer, &model, &g, (float)RATE);
+        float g[WEIGHTS];
+        for (int w = 0; w < WEIGHTS; w++)
+            g[w] = (float)gradients[i];
+        optimizer_step(optimizer, &model, g, (float)RATE);
         if (i + 1 != resume_after)
             continue;
         struct optimizer *fresh; /* as after a restart: state copied, step count set */
         assert_int_equal(optimizer_create(graph, options, &fresh, NULL), 0);
         for (int s = 0; optimizer_state(optimizer, s, NULL); s++)
-            optimizer_state(fresh, s, NULL)[0] = optimizer_state(optimizer, s, NULL)[0];
+            memcpy(optimizer_state(fresh, s, NULL), optimizer_state(optimizer, s, NULL),
+                   WEIGHTS * sizeof(float));
         optimizer_set_steps(fresh, optimizer_steps(optimizer));
         optimizer_destroy(optimizer);
         optimizer = fresh;
     }
     double result = (double)model.values[0];
+    for (int w = 0; w < WEIGHTS; w++)
+        if (!(fabs((double)model.values[w] - result) <= 1e-6))
+            fail_msg("weight %d moved to %g, not to %g (%s)", w, (double)model.values[w], result,
+                     kernels_get()->name);
     optimizer_destroy(optimizer);
     model_destroy(&model);
     graph_destroy(graph);
+    return result;
+}
+
+/* The same on every instruction set; they must agree. */
+static double run_steps(const struct optimizer_options *options, int resume_after) {
+    double first = NAN, result = NAN;
+    for (const struct kernels *const *kernels = isa_available(); *kernels; kernels++) {
+        assert_int_equal(isa_select((*kernels)->name, NULL), 0);
+        result = run_with_kernels(options, resume_after);
+        first = isnan(first) ? result : first;
+        assert_float_equal(result, first, 1e-6);
+    }
+    assert_int_equal(isa_select(NULL, NULL), 0);
     return result;
 }
 

@@ -283,8 +283,9 @@ static void auxiliary_classifiers_are_there_in_training_only(void **state) {
     graph_destroy(serving);
 }
 
-/* At sizes that are trained for real; nothing is computed. (A network of two or three layers cannot: the
- * gradient of its largest result is as large as all that is kept.) */
+/* At sizes that are trained for real; nothing is computed. (dqn is not among them: in a network of two or
+ * three layers the gradient of the largest result, or the largest layer's packed weights, are of the size of
+ * all that is kept; its arena is 1.4 to 1.9 times that.) */
 static void a_training_step_takes_little_more_than_backward_reads(void **state) {
     (void)state;
     const char *const trunks[] = {
@@ -295,7 +296,6 @@ static void a_training_step_takes_little_more_than_backward_reads(void **state) 
         "{\"family\": \"densenet\"}",
         "{\"family\": \"transformer\", \"patch\": 4}",
         "{\"family\": \"alphago\", \"filters\": 64}",
-        "{\"family\": \"dqn\", \"form\": \"nature\"}",
     };
     for (size_t i = 0; i < sizeof trunks / sizeof *trunks; i++) {
         struct graph *graph = build_sized(
