@@ -1,10 +1,14 @@
 """The kinds classify and evaluate, and tengen-run dataset-check, on small data sets made here."""
 
+import contextlib
 import gzip
+import hashlib
 import io
 import json
+import os
 import pathlib
 import random
+import signal
 import struct
 import tarfile
 import time
@@ -312,6 +316,56 @@ def bad_tasks_are_refused(t):
             t.contains(last["detail"], text, "the reason")
 
 
+def runner_of(agent):
+    """The pid of a runner under the agent; None when there is none."""
+    for pid in pathlib.Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if b"tengen-run" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+    return None
+
+
+def a_job_survives_its_runner(t):
+    """Data set, job, runner killed, job goes on: the checkpoint in the store is that of a run without a kill."""
+    files = idx_files()
+    config = dict(CONFIG, epochs=300, checkpoint_seconds=0.1, shift=1, average=0.99,
+                  network={"family": "vgg", "stages": "4", "dropout": 0.1})
+    whole = pathlib.Path(t.folder("whole"))
+    train(t, folder_of(t, files), whole, config)
+    server = t.server()
+    server.api.expect(201, "POST", "/api/v1/datasets?name=squares", body=tar_of(files, "w:gz"),
+                      headers={"Content-Type": "application/octet-stream"})
+    agent = t.worker(server, runners=1)
+    job = server.api.expect(201, "POST", "/api/v1/jobs", json={
+        "kind": "classify", "name": "squares", "config": config, "inputs": {"data": {"dataset": "squares"}}})["id"]
+    path = f"/api/v1/jobs/{job}"
+    harness.wait_for(lambda: server.api.pages(path + "/checkpoints"), 60, "a checkpoint", every=0.02)
+    pid = runner_of(agent)
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+    else:
+        t.note("the run had ended before it could be killed")
+    ended = harness.wait_for(lambda: (state := server.api.expect(200, "GET", path))["state"] in
+                             ("succeeded", "failed") and state, 90, "the job to end", every=0.1)
+    t.equal((ended["state"], ended["error"], ended["units"]["done"]), ("succeeded", None, 1), "how the job ended")
+    digest = hashlib.sha256((whole / "checkpoint.safetensors").read_bytes()).hexdigest()
+    newest = [c for c in server.api.pages(path + "/checkpoints") if c["name"] == "checkpoint"][0]
+    t.equal(newest["sha256"], digest, "the newest checkpoint")
+    reports = {r["name"]: r["data"] for r in server.api.expect(200, "GET", path + "/reports")["items"]}
+    t.equal(sorted(reports), ["classes", "confusion", "samples", "summary"], "reports")
+    t.equal(reports["confusion"], json.loads((whole / "confusion.json").read_text()), "confusion")
+    with t.subtest("evaluate takes its checkpoint"):
+        score = server.api.expect(201, "POST", "/api/v1/jobs", json={
+            "kind": "evaluate", "name": "score", "inputs": {"data": {"dataset": "squares"},
+                                                            "network": {"job": job, "output": "checkpoint"}}})["id"]
+        harness.wait_for(lambda: server.api.expect(200, "GET", f"/api/v1/jobs/{score}")["state"] == "succeeded", 60,
+                         "the second job to succeed", every=0.1)
+        found = server.api.expect(200, "GET", f"/api/v1/jobs/{score}/reports")["items"]
+        summary = [r["data"] for r in found if r["name"] == "summary"][0]
+        t.equal(summary["test_accuracy"], reports["summary"]["test_accuracy"], "its accuracy")
+
+
 if __name__ == "__main__":
     harness.run(sets_are_described, bad_sets_are_refused, it_learns_and_reports, every_family_trains,
-                one_seed_gives_one_network, a_killed_run_goes_on_bit_for_bit, bad_tasks_are_refused, timeout=120)
+                one_seed_gives_one_network, a_killed_run_goes_on_bit_for_bit, a_job_survives_its_runner,
+                bad_tasks_are_refused, timeout=120)

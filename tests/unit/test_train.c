@@ -22,7 +22,8 @@ struct set {
     int label[SAMPLES];
     struct sampler sampler;
     int batch_label[BATCH];
-    int64_t die_at; /* the step at which the order to stop comes; -1: never */
+    int64_t die_at; /* the step at which the order comes; -1: never */
+    enum order order;
     int64_t nan_at;
     struct port *port;
     int validations;
@@ -32,7 +33,7 @@ struct set {
 static void make_set(struct set *set, uint64_t seed) {
     struct rng rng;
     rng_seed(&rng, 5);
-    *set = (struct set){.die_at = -1, .nan_at = -1, .score_step = 0.001};
+    *set = (struct set){.die_at = -1, .order = ORDER_STOP, .nan_at = -1, .score_step = 0.001};
     for (int n = 0; n < SAMPLES; n++) {
         set->label[n] = n % CLASSES;
         for (int i = 0; i < PIXELS; i++)
@@ -55,7 +56,7 @@ static int fill(void *self, const struct train_batch *batch, struct problem *pro
             batch->inputs[0][i * PIXELS + p] = set->image[n][p] + noise;
     }
     if (batch->step == set->die_at)
-        port_interrupt(set->port, ORDER_STOP);
+        port_interrupt(set->port, set->order);
     return 0;
 }
 
@@ -150,14 +151,15 @@ static void one_seed_gives_one_result(void **state) {
     sampler_destroy(&set.sampler);
 }
 
-/* Killed at every one of these steps, with the state of some step before. */
-static void a_killed_run_goes_on_bit_for_bit(void **state) {
+/* Killed at several steps, with the state of some step before. The best is what validated last, or first. */
+static void killed_and_resumed(double score_step) {
     struct set set;
     struct attempt whole, part;
     struct train_options options = options_of(7);
-    (void)state;
     make_set(&set, 7);
+    set.score_step = score_step;
     attempt(&set, &options, &validating, &whole);
+    assert_int_equal(whole.result.best_step, score_step > 0 ? 30 : 6);
     options.checkpoint_steps = 4;
     for (int64_t kill = 5; kill < 30; kill += 11) {
         char resume[128];
@@ -177,6 +179,34 @@ static void a_killed_run_goes_on_bit_for_bit(void **state) {
         assert_true(part.result.best_score == whole.result.best_score);
         assert_memory_equal(part.digest, whole.digest, 32);
     }
+    sampler_destroy(&set.sampler);
+}
+
+static void a_killed_run_goes_on_bit_for_bit(void **state) {
+    (void)state;
+    killed_and_resumed(0.001);
+    killed_and_resumed(-0.001);
+}
+
+static void a_drained_run_leaves_its_state(void **state) {
+    struct set set;
+    struct attempt whole, part;
+    struct train_options options = options_of(7);
+    char resume[128];
+    (void)state;
+    make_set(&set, 7);
+    attempt(&set, &options, &ops, &whole);
+    set.die_at = 10;
+    set.order = ORDER_DRAIN;
+    attempt(&set, &options, &ops, &part);
+    assert_int_equal(part.error, 0);
+    assert_int_equal(part.result.end, TRAIN_DRAINED);
+    assert_int_equal(part.result.steps, 11);
+    strcpy(resume, path_of("state.safetensors"));
+    options.resume = resume;
+    attempt(&set, &options, &ops, &part);
+    assert_int_equal(part.result.end, TRAIN_BUDGET);
+    assert_memory_equal(part.digest, whole.digest, 32);
     sampler_destroy(&set.sampler);
 }
 
@@ -213,7 +243,7 @@ static void it_learns_a_tiny_set(void **state) {
     sampler_destroy(&set.sampler);
 }
 
-static void patience_and_drain_end_it(void **state) {
+static void patience_and_time_end_it(void **state) {
     struct set set;
     struct attempt got;
     struct train_options options = options_of(3);
@@ -293,7 +323,8 @@ int main(void) {
         cmocka_unit_test(a_killed_run_goes_on_bit_for_bit),
         cmocka_unit_test(a_state_of_another_run_is_refused),
         cmocka_unit_test(it_learns_a_tiny_set),
-        cmocka_unit_test(patience_and_drain_end_it),
+        cmocka_unit_test(a_drained_run_leaves_its_state),
+        cmocka_unit_test(patience_and_time_end_it),
         cmocka_unit_test(what_diverges_says_so),
         cmocka_unit_test(schedules_run_over_the_budget),
         cmocka_unit_test(an_epoch_sees_each_sample_once),

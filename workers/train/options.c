@@ -11,6 +11,11 @@ static int index_of(const char *const *choices, const char *choice) {
     return index;
 }
 
+uint64_t train_seed(const struct task *task) {
+    int64_t own = option_int(task->config, "seed");
+    return own ? (uint64_t)own : task->seed;
+}
+
 void train_options_read(const struct task *task, struct train_options *out) {
     const json_t *config = task->config;
     enum optimizer_rule rule =
@@ -34,7 +39,7 @@ void train_options_read(const struct task *task, struct train_options *out) {
                      .factor = (float)option_number(config, "final_rate"),
                      .warmup = option_int(config, "warmup")},
         .average = (float)option_number(config, "average"),
-        .seed = task->seed,
+        .seed = train_seed(task),
         .patience = (int)option_int(config, "patience"),
         .checkpoint_seconds = option_number(config, "checkpoint_seconds"),
         .resume = task->resume ? json_string_value(json_object_get(task->resume, "state")) : NULL,

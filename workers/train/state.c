@@ -146,6 +146,7 @@ int trainer_save(struct trainer *t, struct problem *problem) {
         error = send_state(t, problem);
     if (!error)
         error = send_network(t, problem);
+    trainer_remove_files(t); /* at once: a run that is killed leaves nothing lying about */
     if (!error) {
         t->saved_step = t->step;
         t->saved_ns = clock_monotonic_ns();

@@ -104,11 +104,12 @@ static int read_data(struct classify *self, struct problem *problem) {
             problem_set(problem, TG_EINVALID, "inputs.data", "has no images to learn from, only a test part");
     if (!error && self->set.test.count == 0)
         error = image_part_split(&self->set, &self->set.train, &self->set.test,
-                                 option_number(config, "test_share"), self->task->seed, problem);
+                                 option_number(config, "test_share"), train_seed(self->task), problem);
     if (!error)
-        error = image_part_split(&self->set, &self->set.train, &self->validation,
-                                 option_number(config, "validation_share"), self->task->seed + 1, problem);
-    if (!error && sampler_create(&self->sampler, self->set.train.count, self->task->seed))
+        error =
+            image_part_split(&self->set, &self->set.train, &self->validation,
+                             option_number(config, "validation_share"), train_seed(self->task) + 1, problem);
+    if (!error && sampler_create(&self->sampler, self->set.train.count, train_seed(self->task)))
         error = TG_ENO_MEMORY;
     return error;
 }
@@ -134,7 +135,7 @@ static int make_network(struct classify *self, struct problem *problem) {
     } else {
         error = describe_network(self->task->config, &self->set, &architecture, problem);
         if (!error)
-            error = network_create(architecture, true, self->task->seed, &self->network, problem);
+            error = network_create(architecture, true, train_seed(self->task), &self->network, problem);
         if (!error)
             error = check_fits(self->network.architecture, &self->set, "config.architecture", problem);
     }
@@ -174,7 +175,7 @@ static json_t *summary_of(const struct classify *self, const struct train_result
         "validation_accuracy", result->best_score, "steps", (json_int_t)result->steps, "epochs",
         result->epochs, "training_images", (json_int_t)self->set.train.count, "cpu_minutes",
         result->cpu_minutes, "parameters", (json_int_t)graph_value_count(self->plain.graph), "seed",
-        (json_int_t)self->task->seed, "end", ends[result->end]);
+        (json_int_t)train_seed(self->task), "end", ends[result->end]);
 }
 
 /* The kept weights on the test part, once. */
@@ -191,7 +192,7 @@ static int test(struct classify *self, const struct train_result *result, struct
                             accuracy_of(scores.top1, scores.count).share);
     if (!error)
         error = report_scores(self->port, &self->set, &self->set.test, &scores,
-                              (int)option_int(self->task->config, "samples"), self->task->seed);
+                              (int)option_int(self->task->config, "samples"), train_seed(self->task));
     if (!error)
         error = summary ? add_scores(summary, "test", &scores) : TG_ENO_MEMORY;
     if (!error)

@@ -1,5 +1,6 @@
 /* evaluate.c - the kind evaluate: scores a checkpoint of classify on a data set. */
 #include <string.h>
+#include "workers/train/options.h"
 #include "workers/vision/describe.h"
 #include "workers/vision/report.h"
 #include "workers/vision/vision.h"
@@ -32,7 +33,8 @@ static int score(const struct task *task, struct port *port, const struct networ
     if (!error)
         error = port_metric(port, "loss", network->step, scores.loss);
     if (!error)
-        error = report_scores(port, set, part, &scores, (int)option_int(task->config, "samples"), task->seed);
+        error = report_scores(port, set, part, &scores, (int)option_int(task->config, "samples"),
+                              train_seed(task));
     if (!error)
         error = add_scores(summary, "test", &scores);
     if (!error)
