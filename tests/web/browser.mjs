@@ -57,7 +57,9 @@ export async function open(browser, url, { scheme = "light", size = "desk", cloc
 
 /** Adds to an error where the page was and what it said, for whoever reads the log of another machine. */
 export async function explained(page, error) {
-  const shown = await page.evaluate(() => document.querySelector("main").innerText).catch((reason) => `(${reason.message})`);
+  const shown = await page
+    .evaluate(() => document.querySelector("main").innerText)
+    .catch((reason) => `(${reason.message})`);
   error.stack = `${error.stack}\nThe page: ${page.url()}\n${shown.replace(/\s*\n\s*/g, "\n").slice(0, 1500)}`;
   return error;
 }
@@ -114,7 +116,7 @@ export async function noHorizontalScroll(page, what) {
   const cut = await page.evaluate((limit) => {
     const outside = [...document.querySelectorAll("body *")].filter((element) => {
       const box = element.getBoundingClientRect();
-      return box.width > 1 && box.right > limit + 1 && !element.closest(".log, .move-list, .skip");
+      return box.width > 1 && box.right > limit + 1 && !element.closest(".log, .move-list, .scroll-x, .skip");
     });
     return outside.map((element) => `${element.tagName} ${element.className} ${element.textContent.slice(0, 40)}`);
   }, width);

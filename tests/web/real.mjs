@@ -75,6 +75,14 @@ export class Real {
     return worker;
   }
 
+  /** What the API answers to whoever holds the token. */
+  async get(path) {
+    const headers = this.token ? { authorization: `Bearer ${this.token}` } : {};
+    const answer = await fetch(`${this.url}/api/v1${path}`, { headers });
+    if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+    return answer.json();
+  }
+
   /** Submits a job as another person would, not by the page. */
   async submit(job) {
     const answer = await fetch(`${this.url}/api/v1/jobs`, {

@@ -9,6 +9,19 @@ const countOf = (page, selector) => page.locator(selector).count();
 const stonesOn = (page, scope = "") =>
   countOf(page, `${scope} .shudan-vertex.shudan-sign_1, ${scope} .shudan-vertex.shudan-sign_-1`);
 
+/** How many pixels of a chart have the colour of this name. */
+const pixelsOf = (canvas, name) =>
+  canvas.evaluate((element, variable) => {
+    const hex = getComputedStyle(document.documentElement).getPropertyValue(variable).trim().slice(1);
+    const line = [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+    const { data } = element.getContext("2d").getImageData(0, 0, element.width, element.height);
+    let pixels = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] > 200 && line.every((value, at) => Math.abs(data[i + at] - value) < 24)) pixels += 1;
+    }
+    return pixels;
+  }, name);
+
 /** A test on a fresh page of a fresh mock. */
 function mockTest(browser, name, hash, body, { mock: mockOptions = {}, ...pageOptions } = {}) {
   return test(`mock: ${name}`, async () => {
@@ -65,6 +78,7 @@ async function overviewTests(browser) {
         jobs: "Submit the first one",
         games: "Submit a job that plays games",
         workers: "tengen work",
+        datasets: "There are no data sets yet",
         tokens: "Create an admin token first",
       };
       for (const [hash, words] of Object.entries(expected)) {
@@ -111,7 +125,7 @@ async function connectionTests(browser) {
       mock.dropStreams();
       await page.locator(".sidebar .connection-retrying").waitFor();
       await page.getByText("The live line to the coordinator is down").waitFor();
-      equal(await countOf(page, ".job-table tbody tr"), 5, "rows that stay on the page");
+      equal(await countOf(page, ".job-table tbody tr"), 7, "rows that stay on the page");
       mock.world.addJob({ kind: "match", name: "seen by asking" });
       await page.getByText("seen by asking").waitFor();
       mock.noEvents = false;
@@ -280,21 +294,8 @@ async function jobTests(browser) {
     match(await text(page, ".score-elo"), /Elo\s*95 % between/, "score");
     match(await text(page, ".sprt"), /Sequential test[\s\S]*LLR/, "sequential test");
     await until(async () => (await countOf(page, ".chart canvas")) === 3, "throughput and two metrics");
-    const drawn = () =>
-      page
-        .locator(".chart canvas")
-        .first()
-        .evaluate((canvas) => {
-          const hex = getComputedStyle(document.documentElement).getPropertyValue("--chart").trim().slice(1);
-          const line = [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
-          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-          let pixels = 0;
-          for (let i = 0; i < data.length; i += 4) {
-            if (data[i + 3] > 200 && line.every((value, at) => Math.abs(data[i + at] - value) < 24)) pixels += 1;
-          }
-          return pixels;
-        });
-    await until(async () => (await drawn()) > 200, "pixels of the line's colour in the chart");
+    const line = page.locator(".chart canvas").first();
+    await until(async () => (await pixelsOf(line, "--chart-1")) > 200, "pixels of the line's colour in the chart");
     await until(async () => (await countOf(page, ".log-line")) > 5, "log lines");
     await page.getByRole("tab", { name: "Log" }).press("ArrowRight");
     await becomes(
@@ -335,7 +336,241 @@ async function jobTests(browser) {
     await page.getByLabel("Kind").selectOption("teacher");
     await page.getByText("No job fits the filter").waitFor();
     await page.getByRole("button", { name: "Show all" }).click();
-    await until(async () => (await countOf(page, ".job-table tbody tr")) === 5, "all jobs");
+    await until(async () => (await countOf(page, ".job-table tbody tr")) === 7, "all jobs");
+  });
+}
+
+const LUMINANCE = `(text) => {
+  // Any CSS colour to its relative luminance (WCAG 2), by drawing it.
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.fillStyle = text;
+  context.fillRect(0, 0, 1, 1);
+  const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((byte) => {
+    const share = byte / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}`;
+
+/** The lowest contrast of a number with its cell. */
+const lowestContrast = (page) =>
+  page.locator(".confusion .cell").evaluateAll((cells, source) => {
+    const luminance = (0, eval)(source);
+    const contrasts = cells.map((cell) => {
+      const { color, backgroundColor } = getComputedStyle(cell);
+      const [low, high] = [luminance(color), luminance(backgroundColor)].sort((a, b) => a - b);
+      return (high + 0.05) / (low + 0.05);
+    });
+    return Math.min(...contrasts);
+  }, LUMINANCE);
+
+const chart = (page, title) => page.locator(".chart", { has: page.locator(".chart-title", { hasText: title }) });
+
+async function trainingTests(browser) {
+  await mockTest(
+    browser,
+    "curves: several lines a chart, a logarithmic scale, another job beside",
+    "#/jobs/6",
+    async (page) => {
+      const loss = chart(page, /^Loss$/);
+      await loss.locator("canvas").waitFor();
+      const titles = await page.locator(".chart-title").allInnerTexts();
+      same(titles, ["Loss", "Accuracy", "Learning rate", "Samples per s"], "charts");
+      match(await loss.locator(".legend").innerText(), /training[\s\S]*validation[\s\S]*best 0\.\d+/, "legend");
+      match(
+        await loss.locator(".chart-place").getAttribute("aria-label"),
+        /training: 160 values from .* validation: 16 values/,
+        "what is spoken",
+      );
+      match(await chart(page, "Accuracy").locator(".legend").innerText(), /9\d\.\d %/, "shares read as per cent");
+      for (const colour of ["--chart-1", "--chart-2"])
+        await until(async () => (await pixelsOf(loss.locator("canvas"), colour)) > 100, `a line in ${colour}`);
+      const log = loss.getByRole("button", { name: "log scale" });
+      equal(await log.getAttribute("aria-pressed"), "false", "a loss begins linear");
+      const rate = chart(page, "Learning rate").getByRole("button", { name: "log scale" });
+      equal(await rate.getAttribute("aria-pressed"), "true", "a learning rate begins logarithmic");
+      await log.click();
+      await becomes(() => log.getAttribute("aria-pressed"), "true", "the pressed button");
+      await page.getByLabel("Compare with").selectOption({ label: "#7 vgg on fashion" });
+      await matches(
+        () => loss.locator(".legend").innerText(),
+        /#7 training[\s\S]*#7 validation/,
+        "the other job's lines",
+      );
+      await page.getByLabel("Compare with").selectOption({ label: "no other job" });
+      await becomes(() => loss.locator(".legend li").count(), 2, "lines of this job alone");
+    },
+  );
+  await mockTest(browser, "a training job: how far it is, and curves that grow", "#/jobs/7", async (page, mock) => {
+    await matches(() => text(page, ".stat-row"), /Epoch\s*5\.63[\s\S]*Done\s*56 %[\s\S]*Time left\s*about/, "facts");
+    match(await page.locator(".job-progress [role=progressbar]").getAttribute("aria-valuetext"), /^56/, "progress");
+    await until(() => mock.hears("job:7"), "the topic of this job");
+    const items = [
+      { name: "loss", step: 4550, value: 0.125, time_ms: Date.now() },
+      { name: "progress", step: 4550, value: 0.75, time_ms: Date.now() },
+    ];
+    mock.world.emit("metric", { job: 7, items }, "job:7");
+    await matches(
+      () =>
+        chart(page, /^Loss$/)
+          .locator(".legend")
+          .innerText(),
+      /training\s*0\.125/,
+      "the newest loss",
+    );
+    await matches(() => text(page, ".stat-row"), /Done\s*75 %/, "the newest progress");
+  });
+  await mockTest(
+    browser,
+    "the confusion matrix is read by eye, by keyboard and by a screen reader",
+    "#/jobs/6",
+    async (page) => {
+      const cell = (i, j) => page.locator(`[data-cell="${i},${j}"]`);
+      await cell(0, 0).waitFor();
+      match(await text(page, ".confusion-card .card-head"), /9\d\.\d % of 10,000 images in 10 classes/, "summary");
+      equal(await cell(6, 0).innerText(), "92", "a number");
+      equal(
+        await cell(6, 0).getAttribute("aria-label"),
+        "shirt: 92 of 1,000 taken for t-shirt (9.2 %)",
+        "a mistake, spoken",
+      );
+      match(await text(page, ".confusion tbody tr:nth-child(7)"), /80\.6 %/, "accuracy of a class");
+      match(await text(page, ".mistakes"), /^shirt taken for t-shirt 92/, "the most frequent mistake");
+      await cell(0, 0).focus();
+      for (const key of ["ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp"]) await page.keyboard.press(key);
+      await becomes(() => page.evaluate(() => document.activeElement.dataset.cell), "0,2", "where the arrows lead");
+      await matches(
+        () => text(page, ".confusion-said"),
+        /^t-shirt: 0 of 1,000 taken for pullover/,
+        "what is said of it",
+      );
+      await page.keyboard.press("End");
+      await page.keyboard.press("ArrowRight");
+      await becomes(() => page.evaluate(() => document.activeElement.dataset.cell), "0,9", "the end of the row");
+      equal(await page.locator(".confusion [tabindex='0']").count(), 1, "stops of the Tab key");
+      for (const scheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme: scheme });
+        await until(async () => (await lowestContrast(page)) >= 4.5, `numbers that can be read, ${scheme}`);
+      }
+    },
+  );
+  await mockTest(browser, "sample images with their predictions; only mistakes", "#/jobs/6", async (page, mock) => {
+    const images = page.locator(".sample img");
+    await becomes(() => images.count(), 24, "images");
+    await becomes(
+      () => images.evaluateAll((all) => all.filter((image) => image.naturalWidth === 28).length),
+      24,
+      "images that are drawn",
+    );
+    equal(await images.first().getAttribute("alt"), "An image of shirt, taken for t-shirt", "text of a mistake");
+    await page.getByLabel(/Only mistakes/).check();
+    await becomes(() => images.count(), 8, "mistakes");
+    const reports = mock.world.reports.get(6);
+    reports.find(({ name }) => name === "samples").data.items.length = 3;
+    await until(() => mock.hears("job:6"), "the topic of this job");
+    mock.world.emit("report", { job: 6, name: "samples", step: 9000 }, "job:6");
+    await becomes(() => images.count(), 3, "images of a newer report");
+  });
+  await mockTest(browser, "checkpoints of a job: step, size, metadata, the file", "#/jobs/6", async (page) => {
+    await page.getByRole("tab", { name: "Checkpoints" }).click();
+    await becomes(() => countOf(page, ".checkpoint-table tbody tr"), 4, "checkpoints and states");
+    match(await text(page, ".checkpoint-table"), /8,000[\s\S]*1\.1 MiB/, "step and size");
+    await page.locator(".metadata summary").first().click();
+    await page.locator(".metadata[open]").getByText('"family": "resnet"').waitFor();
+    const download = page.waitForEvent("download");
+    await page.getByRole("link", { name: "Download tengen-6-checkpoint-8000.safetensors" }).click();
+    equal((await download).suggestedFilename(), "tengen-6-checkpoint-8000.safetensors", "file name");
+  });
+}
+
+async function datasetTests(browser) {
+  const file = (name, body) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(body) });
+  await mockTest(
+    browser,
+    "data sets: listed, uploaded with progress, refused with the reason",
+    "#/datasets",
+    async (page, mock) => {
+      await matches(
+        () => text(page, '[data-dataset="fashion-mnist"]'),
+        /idx images[\s\S]*70,000 images[\s\S]*60,000 to learn[\s\S]*28×28 grey[\s\S]*10[\s\S]*t-shirt[\s\S]*29\.4 MiB/,
+        "a set of images",
+      );
+      match(
+        await text(page, '[data-dataset="go9-train"]'),
+        /9,480 games[\s\S]*9,479 usable[\s\S]*9×9/,
+        "a set of games",
+      );
+      const send = page.getByRole("button", { name: "Upload" });
+      await send.click();
+      await page.locator('[data-field="file"] .problem').getByText("choose a file").waitFor();
+      await page.getByLabel("File").setInputFiles(file("digits.tar.gz", "nonsense"));
+      await becomes(() => page.getByLabel("Name").inputValue(), "digits", "the name that the file suggests");
+      await send.click();
+      await page.locator(".upload-problem").getByText("says 60000 images but holds 59112").waitFor();
+      await page.getByLabel("Name").fill("");
+      await send.click();
+      await page.locator('[data-field="name"] .problem').getByText("needs a name").waitFor();
+      await page.getByLabel("Name").fill("small digits");
+      await page.getByLabel("File").setInputFiles(file("digits.tar.gz", "idx".repeat(1000)));
+      let answer;
+      mock.uploads = new Promise((resolve) => (answer = resolve));
+      await send.click();
+      const bar = page.getByRole("progressbar", { name: "Upload of digits.tar.gz" });
+      await becomes(() => bar.getAttribute("aria-valuenow"), "100", "progress");
+      await page.getByText("The coordinator checks it").waitFor();
+      same(await violations(page), [], "violations during an upload");
+      answer();
+      await page.locator('[data-dataset="small digits"]').waitFor();
+      await page.locator(".sending").waitFor({ state: "detached" });
+      mock.uploads = new Promise((resolve) => (answer = resolve));
+      await page.getByLabel("Name").fill("never mind");
+      await page.getByLabel("File").setInputFiles(file("other.zip", "idx"));
+      await send.click();
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.locator(".sending").waitFor({ state: "detached" });
+      answer();
+    },
+  );
+  await mockTest(
+    browser,
+    "a job's inputs are chosen by name, and kept when it is submitted again",
+    "#/jobs/new?kind=classify",
+    async (page, mock) => {
+      const input = (name) => page.locator(`[data-field="inputs.${name}"] select`);
+      await input("data").selectOption({ label: "fashion-mnist (#1, idx)" });
+      await input("network").selectOption({ label: "checkpoint of #6 resnet on fashion (succeeded)" });
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await page.getByRole("tab", { name: "Configuration" }).click();
+      await page.locator(".panel").getByText("checkpoint of #6").waitFor();
+      same(
+        mock.world.jobs[0].inputs,
+        { data: { dataset: 1 }, network: { job: 6, output: "checkpoint" } },
+        "inputs of the new job",
+      );
+      mock.world.jobs[0].inputs.data = { dataset: "gone-since" };
+      await page.getByRole("link", { name: "Submit again" }).click();
+      await becomes(() => input("data").inputValue(), '{"dataset":"gone-since"}', "an input that is not known here");
+      await page.goto(`${mock.url}/#/jobs/new?kind=evaluate`);
+      await matches(
+        () => input("network").innerText(),
+        /checkpoint [0-9a-f]{12}, step 8000, of #6/,
+        "stored checkpoints",
+      );
+      ok(!/state [0-9a-f]{12}/.test(await input("network").innerText()), "no states of a training among them");
+    },
+  );
+  await mockTest(browser, "a seed reaches the server digit by digit", "#/jobs/new", async (page) => {
+    await page.locator('[data-field="config.seed"] input').fill("9007199254740993");
+    const sent = page.waitForRequest((request) => request.method() === "POST");
+    await page.getByRole("button", { name: "Submit job" }).click();
+    match((await sent).postData(), /"seed":9007199254740993[,}]/, "the request's body");
+    await page.locator('[data-field="config.seed"] .problem').waitFor();
+    await page.getByRole("button", { name: "JSON", exact: true }).click();
+    await matches(
+      () => page.getByLabel("JSON", { exact: true }).inputValue(),
+      /: 9007199254740993\b/,
+      "the same as JSON",
+    );
   });
 }
 
@@ -476,10 +711,10 @@ async function frameTests(browser) {
       const link = document.activeElement;
       return { name: link.textContent, outline: getComputedStyle(link, "::after").outlineStyle };
     });
-    equal(name, "expert games, large", "fourth stop: the first row");
+    equal(name, "vgg on fashion", "fourth stop: the first row");
     equal(outline, "solid", "its outline");
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "expert games, large" }).waitFor();
+    await page.getByRole("heading", { name: "vgg on fashion" }).waitFor();
   });
 }
 
@@ -492,6 +727,10 @@ const PAGES = {
   games: "#/games",
   game: "#/games/880",
   "live-games": "#/jobs/3/live",
+  training: "#/jobs/6",
+  "training-running": "#/jobs/7",
+  "new-training": "#/jobs/new?kind=classify",
+  datasets: "#/datasets",
   workers: "#/workers",
   tokens: "#/tokens",
 };
@@ -533,6 +772,8 @@ export async function mockTests(browser) {
   await signInTests(browser);
   await formTests(browser);
   await jobTests(browser);
+  await trainingTests(browser);
+  await datasetTests(browser);
   await gameTests(browser);
   await adminTests(browser);
   await frameTests(browser);

@@ -8,6 +8,7 @@
 
 import { explained, noHorizontalScroll, open, screenshot, setHidden, settled, violations } from "./browser.mjs";
 import { Real } from "./real.mjs";
+import { canRead, postByForm, postByScript, startStranger } from "./stranger.mjs";
 import { becomes, equal, match, matches, ok, same, test as plainTest, until } from "./tap.mjs";
 
 const LONG_MS = 180000; // what workers do, on a machine that does much else
@@ -224,6 +225,48 @@ async function administering(real) {
   });
 }
 
+/** Acts on the stranger's page and gives the coordinator's status for it; the session must have been sent along. */
+async function statusOf(stranger, path, act) {
+  const answered = stranger.waitForResponse((response) => response.url().endsWith(path));
+  await act();
+  const response = await answered;
+  match((await response.request().allHeaders()).cookie || "", /=/, `the session's cookie, sent to ${path}`);
+  return response.status();
+}
+
+async function strangers(real) {
+  await test("real: a page on another port can neither use the session nor read what it may see", async () => {
+    const site = await startStranger();
+    const stranger = await page.context().newPage();
+    try {
+      await stranger.goto(site.url);
+      const api = `${real.url}/api/v1`;
+      const before = [await real.get("/tokens"), await real.get("/jobs"), await real.get("/workers")];
+      const calls = [
+        ["/tokens", () => postByScript(stranger, `${api}/tokens`, '{"role":"admin","name":"stolen"}')],
+        ["/jobs", () => postByForm(stranger, `${api}/jobs`, ['{"kind":"selfplay","name":"', '"}'])],
+        ["/workers/1/disable", () => postByScript(stranger, `${api}/workers/1/disable`, "{}")],
+        ["/session", () => postByScript(stranger, `${api}/session`, JSON.stringify({ token: real.token }))],
+      ];
+      for (const [path, act] of calls) {
+        const status = await statusOf(stranger, path, act);
+        ok(status >= 400 && status < 500, `POST ${path} from another port is refused: ${status}`);
+      }
+      equal(await canRead(stranger, `${api}/tokens`), false, "whether it can read the tokens");
+      const after = [await real.get("/tokens"), await real.get("/jobs"), await real.get("/workers")];
+      for (const [i, what] of ["tokens", "jobs", "workers"].entries())
+        same(
+          after[i].items.map(({ id, state }) => [id, state]),
+          before[i].items.map(({ id, state }) => [id, state]),
+          `${what} afterwards`,
+        );
+    } finally {
+      await stranger.close();
+      await site.close();
+    }
+  });
+}
+
 export async function realTests(browser, serverBin, workerBin) {
   const real = new Real(serverBin, workerBin);
   try {
@@ -235,6 +278,7 @@ export async function realTests(browser, serverBin, workerBin) {
     await finishing(real);
     await looks(browser, real);
     await administering(real);
+    await strangers(real);
     await test("real: the coordinator has run to the end", () => real.server.alive());
     await test("real: no script error, nothing refused by the CSP, no other host", () =>
       same(page.faults, [], "faults"));

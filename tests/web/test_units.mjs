@@ -2,8 +2,13 @@
 
 import { createReplay, liveRecord, point, readSgf, vertexName } from "../../web/src/lib/go.js";
 import { eventParser } from "../../web/src/lib/events.js";
-import { configOf, valuesOf } from "../../web/src/lib/options.js";
-import { duration, rate, resultText, signed } from "../../web/src/lib/format.js";
+import { toJson } from "../../web/src/lib/api.js";
+import { activityOf, afterJob, afterWorker } from "../../web/src/lib/activity.js";
+import { mistakesOf, precisionOf, readConfusion, recallOf, strengthOf } from "../../web/src/lib/confusion.js";
+import { choicesFor, inputText } from "../../web/src/lib/inputs.js";
+import { addMetrics, bestOf, chartsOf, latestOf, logScale, splitName, toLine } from "../../web/src/lib/metrics.js";
+import { configOf, numberOf, valuesOf } from "../../web/src/lib/options.js";
+import { duration, fineShare, percentOf, rate, resultText, signed, unitOf } from "../../web/src/lib/format.js";
 import { pointsFromTasks, rateSeries } from "../../web/src/lib/throughput.js";
 import { equal, match, ok, same, test } from "./tap.mjs";
 
@@ -73,6 +78,11 @@ async function textTests() {
     equal(resultText("W+R"), "White won by resignation", "resignation");
     equal(resultText("B+3.5"), "Black won by 3.5", "points");
     equal(resultText("0"), "Draw", "draw");
+    equal(percentOf(0.93412), "93.4 %", "share");
+    equal(fineShare(0.99462), "99.46 %", "share near the whole");
+    equal(fineShare(1), "100.0 %", "the whole");
+    equal(unitOf({ unit: "runs", units: { total: 1 } }), "run", "one of a unit");
+    equal(unitOf({ unit: "games", units: { total: 20 } }), "games", "many of a unit");
   });
 }
 
@@ -105,6 +115,194 @@ async function optionTests() {
   });
 }
 
+async function numberTests() {
+  await test("units: numbers that a double would bend are sent digit by digit", () => {
+    equal(numberOf("9007199254740991"), 9007199254740991, "the largest that is kept");
+    equal(numberOf(" 9007199254740993 "), 9007199254740993n, "beyond it");
+    equal(numberOf("1e3"), 1000, "other notations");
+    equal(numberOf("many"), "many", "no number");
+    equal(numberOf(""), "", "nothing");
+    const document = { seed: numberOf("9007199254740993"), name: "7\u0000", list: [numberOf("-18446744073709551616")] };
+    equal(
+      toJson(document),
+      '{"seed":9007199254740993,"name":"7\\u0000","list":[-18446744073709551616]}',
+      "as JSON, other texts untouched",
+    );
+  });
+}
+
+async function trainingTests() {
+  const points = (values) => new Map(values.map((value, i) => [10 * (i + 1), value]));
+  await test("units: metrics are drawn together by what they measure", () => {
+    same(splitName("validation_loss"), { base: "loss", part: "validation" }, "a part's name");
+    same(splitName("samples_per_s"), { base: "samples_per_s", part: "" }, "a name with other words");
+    const series = new Map(
+      ["lr", "epoch", "validation_accuracy", "loss", "accuracy", "validation_loss", "test_accuracy", "zeal"].map(
+        (name) => [name, points([1, 2])],
+      ),
+    );
+    const charts = chartsOf(series).map(({ base, lines }) => [base, lines.map(({ part }) => part)]);
+    same(
+      charts,
+      [
+        ["loss", ["training", "validation"]],
+        ["accuracy", ["training", "validation", "test"]],
+        ["lr", [""]],
+        ["zeal", [""]],
+      ],
+      "charts",
+    );
+  });
+  await test("units: lines: in order, thinned, the last kept; repeated steps replace", () => {
+    let series = addMetrics(new Map(), [
+      { name: "loss", step: 20, value: 2 },
+      { name: "loss", step: 10, value: 3 },
+    ]);
+    series = addMetrics(series, [{ name: "loss", step: 20, value: 1 }]);
+    same(
+      toLine(series.get("loss")),
+      [
+        [10, 20],
+        [3, 1],
+      ],
+      "line",
+    );
+    equal(latestOf(series, "loss"), 1, "latest");
+    equal(latestOf(series, "accuracy"), null, "latest of none");
+    const long = new Map(Array.from({ length: 12345 }, (_, i) => [i, i]));
+    const [steps] = toLine(long);
+    ok(steps.length < 1100 && steps.length > 900, `about 1,000 points, got ${steps.length}`);
+    equal(steps.at(-1), 12344, "the last step");
+    same(
+      toLine(
+        new Map([
+          [1, NaN],
+          [2, 5],
+        ]),
+      ),
+      [[2], [5]],
+      "what is no number is left out",
+    );
+  });
+  await test("units: a logarithmic scale is offered where it can be, chosen where it tells more", () => {
+    const line = (values) => [{ data: [values.map((_, i) => i), values] }];
+    same(logScale(line([2.3, 0.2])), { possible: true, better: false }, "a loss");
+    same(logScale(line([0.1, 0.00001])), { possible: true, better: true }, "a learning rate");
+    same(logScale(line([1, 0])), { possible: false, better: false }, "with zero");
+    same(
+      bestOf("loss", [
+        [1, 2, 3],
+        [3, 1, 2],
+      ]),
+      { step: 2, value: 1 },
+      "best loss",
+    );
+    same(
+      bestOf("accuracy", [
+        [1, 2, 3],
+        [0.3, 0.9, 0.2],
+      ]),
+      { step: 2, value: 0.9 },
+      "best accuracy",
+    );
+    equal(
+      bestOf("lr", [
+        [1, 2],
+        [1, 2],
+      ]),
+      null,
+      "no best learning rate",
+    );
+  });
+  await test("units: a confusion matrix: recall, precision, mistakes, what is no matrix", () => {
+    const confusion = readConfusion({
+      classes: ["a", "b", "c"],
+      matrix: [
+        [8, 2, 0],
+        [1, 4, 5],
+        [0, 0, 0],
+      ],
+    });
+    same([confusion.right, confusion.count], [12, 20], "right and all");
+    equal(recallOf(confusion, 1), 0.4, "recall");
+    equal(precisionOf(confusion, 0), 8 / 9, "precision");
+    ok(Number.isNaN(recallOf(confusion, 2)), "no recall of a class without samples");
+    same(
+      mistakesOf(confusion, 2),
+      [
+        { truth: "b", predicted: "c", count: 5, share: 0.5 },
+        { truth: "a", predicted: "b", count: 2, share: 0.2 },
+      ],
+      "mistakes",
+    );
+    equal(strengthOf(confusion, 0, 0), 0.8, "strength of what is right");
+    equal(strengthOf(confusion, 1, 2), Math.sqrt(0.5), "strength of a mistake");
+    equal(strengthOf(confusion, 2, 2), 0, "strength in an empty row");
+    equal(readConfusion({ classes: ["a", "b"], matrix: [[1, 2]] }), null, "not square");
+    equal(readConfusion({ classes: ["a"], matrix: [["x"]] }), null, "not numbers");
+    equal(readConfusion(null), null, "nothing");
+  });
+}
+
+async function inputTests() {
+  const digest = "ab".repeat(32);
+  const stored = {
+    kinds: [
+      { name: "selfplay", outputs: ["games"] },
+      { name: "classify", outputs: ["checkpoint"] },
+    ],
+    jobs: [
+      { id: 4, kind: "classify", name: "first", state: "succeeded" },
+      { id: 3, kind: "selfplay", name: "", state: "running" },
+    ],
+    datasets: [{ id: 2, name: "fashion", info: { format: "idx" } }],
+    checkpoints: [
+      { sha256: digest, name: "checkpoint", step: 800, job: 4, created_ms: 0 },
+      { sha256: "cd".repeat(32), name: "state", step: 800, job: 4, created_ms: 0 },
+    ],
+  };
+  const texts = (takes, now) =>
+    choicesFor({ name: "x", takes }, stored, now).map(({ label, choices }) => [label, choices.map(({ text }) => text)]);
+  await test("units: an input offers by name what it takes, and nothing else", () => {
+    same(texts(["dataset"]), [["Data sets", ["fashion (#2, idx)"]]], "data sets");
+    same(texts(["games"]), [["Outputs of jobs", ["games of #3 selfplay (running)"]]], "games");
+    same(
+      texts(["checkpoint"]),
+      [
+        ["Outputs of jobs", ["checkpoint of #4 first (succeeded)"]],
+        ["Checkpoints", ["checkpoint abababababab, step 800, of #4 first"]],
+      ],
+      "checkpoints, without what is only a training's state",
+    );
+    same(texts(["dataset"], { dataset: "digits" }).at(-1), ["As given", ["data set digits"]], "what an old job had");
+    same(texts(["dataset"], { dataset: 2 }).length, 1, "what is known stands once");
+    equal(inputText({ job: 3, output: "games" }), "games of #3", "in words");
+    equal(inputText({ checkpoint: digest }), "checkpoint abababababab", "a digest in words");
+  });
+}
+
+async function activityTests() {
+  const job = (id, state, ended, name = "") => ({ id, kind: "match", name, state, ended_ms: ended, error: null });
+  const anna = { id: 1, name: "anna", online: true, created_ms: 50 };
+  const texts = (lines) => lines.map(({ text }) => text);
+  await test("units: what happened: from the lists, then from events, each once", () => {
+    let lines = activityOf([job(3, "running", null), job(2, "failed", 90), job(1, "succeeded", 40, "first")], [anna]);
+    same(texts(lines), ["match 2 has failed", "anna joined", "first is done"], "from the lists, newest first");
+    equal(afterJob(lines, job(2, "failed", 90)), lines, "an end that is known");
+    equal(afterJob(lines, job(3, "running", null)), lines, "a job that goes on");
+    lines = afterJob(lines, job(3, "cancelled", 120));
+    equal(afterWorker(lines, anna, { ...anna, leased: 1 }, 130), lines, "a worker that only works");
+    lines = afterWorker(lines, anna, { ...anna, online: false }, 140);
+    lines = afterWorker(lines, { ...anna, online: false }, anna, 150);
+    lines = afterWorker(lines, undefined, { id: 2, name: "attic", online: true, created_ms: 160 }, 161);
+    same(
+      texts(lines).slice(0, 4),
+      ["attic joined", "anna is back", "anna has left", "match 3 was cancelled"],
+      "from events",
+    );
+  });
+}
+
 async function rateTests() {
   await test("units: throughput adds up to what was done", () => {
     const tasks = Array.from({ length: 40 }, (_, i) => ({ done: 8, ended_ms: 1000000 + (i + 1) * 10000 }));
@@ -122,5 +320,9 @@ export async function unitTests() {
   await goTests();
   await textTests();
   await optionTests();
+  await numberTests();
+  await trainingTests();
+  await inputTests();
+  await activityTests();
   await rateTests();
 }

@@ -9,6 +9,7 @@ import { route } from "./lib/router.js";
 import { checkSession, session } from "./lib/session.js";
 import { useStore } from "./lib/store.js";
 import { Overview } from "./pages/Overview.jsx";
+import { Datasets } from "./pages/Datasets.jsx";
 import { Jobs } from "./pages/Jobs.jsx";
 import { NewJob } from "./pages/NewJob.jsx";
 import { JobPage } from "./pages/Job.jsx";
@@ -39,6 +40,7 @@ function pageFor({ parts, query }) {
   if (section === "jobs" && numeric && !part) return [<JobPage id={Number(id)} key={id} />, "jobs"];
   if (section === "games" && !id) return [<Games query={query} />, "games"];
   if (section === "games" && numeric && !part) return [<GamePage id={Number(id)} key={id} />, "games"];
+  if (section === "datasets" && !id) return [<Datasets />, "datasets"];
   if (section === "workers" && !id) return [<Workers />, "workers"];
   if (section === "tokens" && !id) return [<Tokens />, "tokens"];
   return [<NotFound />, ""];

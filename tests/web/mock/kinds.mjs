@@ -93,7 +93,7 @@ const sprt = [
 
 const count = int("games", 1, 10000000, 1000, "games", "games to play");
 const task = int("games_per_task", 1, 1000, 8, "games", "games that a worker takes at a time");
-const seed = int("seed", 0, 2 ** 53, 0, null, "of everything random; 0: chosen by the coordinator");
+const seed = int("seed", 0, 2 ** 53 - 1, 0, null, "of everything random; 0: chosen by the coordinator");
 
 export const kinds = [
   {
@@ -144,6 +144,47 @@ export const kinds = [
     ],
     inputs: [],
     outputs: ["games"],
+  },
+  {
+    name: "classify",
+    summary: "trains a network to tell images apart",
+    unit: "runs",
+    split: "one",
+    options: [
+      object(
+        "network",
+        [choice("family", ["resnet", "vgg", "densenet"], "resnet", "of the network's body")],
+        "what is trained",
+      ),
+      number("epochs", 0, 10000, 10, null, "passes over the training images"),
+      seed,
+    ],
+    inputs: [
+      { name: "data", required: true, takes: ["dataset"], help: "labelled images" },
+      { name: "network", required: false, takes: ["checkpoint"], help: "a checkpoint to begin with" },
+    ],
+    outputs: ["checkpoint"],
+  },
+  {
+    name: "evaluate",
+    summary: "scores a checkpoint on labelled images",
+    unit: "runs",
+    split: "one",
+    options: [int("batch", 1, 4096, 100, "samples", "images at a time")],
+    inputs: [
+      { name: "network", required: true, takes: ["checkpoint"], help: "the checkpoint" },
+      { name: "data", required: true, takes: ["dataset"], help: "labelled images" },
+    ],
+    outputs: [],
+  },
+  {
+    name: "sl-policy",
+    summary: "learns to predict expert moves",
+    unit: "runs",
+    split: "one",
+    options: [seed],
+    inputs: [{ name: "games", required: true, takes: ["games", "dataset"], help: "expert games" }],
+    outputs: ["checkpoint"],
   },
 ];
 

@@ -8,6 +8,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { kinds } from "./kinds.mjs";
+import { addDataset } from "./training.mjs";
 import { busyWorld, World } from "./world.mjs";
 
 const DIST = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..", "..", "web", "dist");
@@ -18,7 +19,10 @@ const TYPES = {
   ".svg": "image/svg+xml",
   ".woff2": "font/woff2",
 };
-const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+// As server/http/assets.c says it.
+const CSP =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; " +
+  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const SECRET = `tg_${"9f3c1e7ab2".repeat(4)}`; // every token that the mock makes
 
@@ -31,6 +35,7 @@ class Mock {
     this.ring = [];
     this.broken = false; // every call answers 503, streams end
     this.noEvents = false; // only GET /events is refused
+    this.uploads = null; // a promise that holds back the answer to an upload
     this.opened = 0; // streams opened so far
     world.listeners.add((name, data, topic) => this.publish(name, data, topic));
     this.timer = tickMs ? setInterval(() => this.world.tick(), tickMs) : null;
@@ -91,6 +96,7 @@ class Mock {
     let text = "";
     for await (const chunk of request) text += chunk;
     if (!text) return {};
+    if (request.headers["content-type"] === "application/octet-stream") return text;
     try {
       return JSON.parse(text);
     } catch {
@@ -166,6 +172,7 @@ class Mock {
     const jobMatch = /^(GET|POST) \/jobs\/(\d+)(?:\/(\w+))?$/.exec(route);
     const workerMatch = /^POST \/workers\/(\d+)\/(\w+)$/.exec(route);
     const gameMatch = /^GET \/games\/(\d+)(\.sgf)?$/.exec(route);
+    const checkpointMatch = /^GET \/checkpoints\/([0-9a-f]{64})$/.exec(route);
     const tokenMatch = /^DELETE \/tokens\/(\d+)$/.exec(route);
     if (route === "GET /whoami")
       return this.send(response, 200, { role: "admin", name: this.token ? "tests" : "", version: "0.1.0" });
@@ -173,6 +180,10 @@ class Mock {
     if (route === "GET /kinds") return this.send(response, 200, { kinds });
     if (route === "GET /stats") return this.send(response, 200, this.stats());
     if (route === "GET /workers") return this.list(response, world.workers, url, false);
+    if (route === "GET /datasets") return this.list(response, world.datasets, url);
+    if (route === "POST /datasets") return this.addDataset(response, body, parameter("name"));
+    if (route === "GET /checkpoints") return this.list(response, world.checkpoints, url);
+    if (checkpointMatch) return this.send(response, 200, "weights", "application/octet-stream");
     if (route === "GET /tokens") return this.list(response, world.tokens, url);
     if (route === "POST /tokens") return this.createToken(response, body);
     if (tokenMatch) return this.revoke(response, Number(tokenMatch[1]));
@@ -223,6 +234,25 @@ class Mock {
     const jobs = (body.jobs || [body]).map((document) => this.world.addJob(document));
     for (const job of jobs) this.world.emit("job", job);
     if (response) this.send(response, 201, body.jobs ? { jobs } : jobs[0]);
+  }
+
+  /** Takes what begins like an archive, and says of all else what is wrong with it. */
+  async addDataset(response, body, name) {
+    await this.uploads; // a test may hold the answer back
+    const fail = (status, code, field, title, detail) => {
+      throw { status, code, field, title, detail };
+    };
+    if (!name) fail(400, "missing_field", "name", "A required field is missing", "a data set needs a name");
+    if (!String(body).startsWith("idx"))
+      fail(
+        400,
+        "corrupt",
+        "train-images-idx3-ubyte",
+        "Damaged data",
+        "says 60000 images but holds 59112: it was cut off",
+      );
+    const info = { format: "idx", samples: 200, train: 180, test: 20, classes: 2, height: 8, width: 8, channels: 1 };
+    return this.send(response, 201, addDataset(this.world, name, String(body).length, info));
   }
 
   createToken(response, { role, name }) {
@@ -287,6 +317,13 @@ class Mock {
     if (!part) return this.send(response, 200, job);
     if (part === "live") return this.send(response, 200, { games: world.liveOf(job) });
     if (part === "log") return lines(world.logs.get(id));
+    if (part === "reports") return this.send(response, 200, { items: world.reports.get(id) });
+    if (part === "checkpoints")
+      return this.list(
+        response,
+        world.checkpoints.filter((one) => one.job === id),
+        url,
+      );
     if (part === "metrics") return lines(world.metrics.get(id));
     if (part === "games")
       return this.list(

@@ -2,6 +2,7 @@
 
 import { check, kinds } from "./kinds.mjs";
 import { generator, playGame, toSgf } from "./play.mjs";
+import { train } from "./training.mjs";
 
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
@@ -18,6 +19,9 @@ export class World {
     this.metrics = new Map();
     this.tasks = new Map();
     this.live = new Map();
+    this.reports = new Map(); // of a job: [{name, step, time_ms, data}]
+    this.checkpoints = [];
+    this.datasets = [];
     this.lastId = { job: 0, game: 0, task: 0, token: 0 };
     this.listeners = new Set();
     this.library = Array.from({ length: 12 }, () => playGame(9, this.random, 74));
@@ -51,8 +55,13 @@ export class World {
       inputs,
       after,
       unit: known.unit,
-      units: { total: checked.games, done: 0, leased: 0 },
-      tasks: { pending: Math.ceil(checked.games / checked.games_per_task), leased: 0, done: 0, failed: 0 },
+      units: { total: checked.games || 1, done: 0, leased: 0 },
+      tasks: {
+        pending: Math.ceil((checked.games || 1) / (checked.games_per_task || 1)),
+        leased: 0,
+        done: 0,
+        failed: 0,
+      },
       totals: {},
       score: null,
       rate_per_s: 0,
@@ -66,6 +75,7 @@ export class World {
     this.tasks.set(job.id, []);
     this.logs.set(job.id, []);
     this.metrics.set(job.id, []);
+    this.reports.set(job.id, []);
     return job;
   }
 
@@ -220,6 +230,7 @@ export class World {
   }
 
   recount(job) {
+    if (job.unit !== "games") return;
     const done = Math.floor(job.units.done / job.config.games_per_task);
     const all = Math.ceil(job.units.total / job.config.games_per_task);
     const leased = job.state === "running" ? Math.min(2, all - done) : 0;
@@ -237,7 +248,7 @@ export class World {
 
   /** Live games of a job: two boards that gain a move at a time. */
   liveOf(job) {
-    if (job.state !== "running") return [];
+    if (job.state !== "running" || job.unit !== "games") return [];
     if (!this.live.has(job.id))
       this.live.set(job.id, [
         { number: job.units.done, at: 22 },
@@ -261,7 +272,7 @@ export class World {
     for (const worker of this.workers) if (worker.state !== "offline") worker.seen_ms = Date.now();
     const next = this.jobs.filter((job) => job.state === "queued" && !job.held).at(-1);
     if (next && !this.jobs.some((job) => job.state === "running" && job.id === next.id)) this.start(next);
-    for (const job of this.jobs.filter((one) => one.state === "running")) this.advance(job);
+    for (const job of this.jobs.filter((one) => one.state === "running" && one.unit === "games")) this.advance(job);
   }
 
   start(job) {
@@ -354,5 +365,6 @@ export function busyWorld() {
   });
   waiting.held = true;
   waiting.reason = "no worker offers engine:katago";
+  train(world);
   return world;
 }

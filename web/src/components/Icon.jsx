@@ -4,6 +4,8 @@ const PATHS = {
   overview: "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-3H4zM14 7h6V4h-6z",
   jobs: "M5 6h14M5 12h14M5 18h8",
   games: "M4 8h16M4 16h16M8 4v16M16 4v16",
+  datasets:
+    "M4 6.5c0-1.4 3.6-2.5 8-2.5s8 1.1 8 2.5S16.4 9 12 9 4 7.9 4 6.5zM4 6.5v11C4 18.9 7.6 20 12 20s8-1.1 8-2.5v-11M4 12c0 1.4 3.6 2.5 8 2.5s8-1.1 8-2.5",
   workers: "M5 5h14v6H5zM5 15h14v4H5zM8.5 8h.01M8.5 17h.01",
   tokens: "M14.5 9.5a4 4 0 1 0-3.9 5L12 16h2v2h2v2h4v-3.5l-5.6-5.6M9 9h.01",
   plus: "M12 5v14M5 12h14",

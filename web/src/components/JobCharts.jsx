@@ -1,26 +1,15 @@
-// JobCharts.jsx - throughput over time, and every metric that the job reports.
+// JobCharts.jsx - throughput over time, and every metric that the job reports, also beside those of another job.
 
-import { useMemo } from "preact/hooks";
-import { getAll, getLines } from "../lib/api.js";
-import { meanRate, words } from "../lib/format.js";
+import { useMemo, useState } from "preact/hooks";
+import { get, getAll, getLines, withQuery } from "../lib/api.js";
+import { fineShare, meanRate, number, words } from "../lib/format.js";
+import { addMetrics, bestOf, chartsOf, logScale, splitName, toLine } from "../lib/metrics.js";
 import { addPoint, pointsFromTasks, rateSeries } from "../lib/throughput.js";
 import { useResource } from "../lib/resource.js";
 import { Card } from "./Page.jsx";
 import { Chart } from "./Chart.jsx";
 
-const SHOWN_POINTS = 2000;
-
-/** Metrics by name, each a Map step -> value: a repeated step replaces the old value. */
-function addMetrics(series, items) {
-  const next = new Map(series);
-  const copied = new Set();
-  for (const { name, step, value } of items) {
-    if (!copied.has(name)) next.set(name, new Map(next.get(name)));
-    copied.add(name);
-    next.get(name).set(step, value);
-  }
-  return next;
-}
+const TITLES = { lr: "Learning rate", top1: "Top-1 accuracy", top5: "Top-5 accuracy" };
 
 async function loadMetrics(id, signal) {
   let series = new Map();
@@ -32,14 +21,6 @@ async function loadMetrics(id, signal) {
     signal,
   );
   return series;
-}
-
-/** [[steps], [values]], thinned evenly when there are more than a screen can show. */
-function toData(points) {
-  const sorted = [...points].filter(([, value]) => Number.isFinite(value)).sort((a, b) => a[0] - b[0]);
-  const every = Math.ceil(sorted.length / SHOWN_POINTS);
-  const kept = every > 1 ? sorted.filter((_, i) => i % every === 0 || i === sorted.length - 1) : sorted;
-  return [kept.map(([step]) => step), kept.map(([, value]) => value)];
 }
 
 function Throughput({ job }) {
@@ -55,29 +36,116 @@ function Throughput({ job }) {
   );
   const series = useMemo(() => rateSeries(points || []), [points]);
   const perMinute = series[1].length > 0 && Math.max(...series[1]) < 1;
-  const data = useMemo(() => (perMinute ? [series[0], series[1].map((x) => x * 60)] : series), [series, perMinute]);
+  const lines = useMemo(() => {
+    const data = perMinute ? [series[0], series[1].map((x) => x * 60)] : series;
+    return [{ label: "Throughput", data, colour: 0 }];
+  }, [series, perMinute]);
   const headline = job.state === "running" ? null : `${meanRate(job)} on average`;
   return (
-    <Chart title="Throughput" unit={`${job.unit}/${perMinute ? "min" : "s"}`} data={data} headline={headline} time />
+    <Chart title="Throughput" unit={`${job.unit}/${perMinute ? "min" : "s"}`} lines={lines} headline={headline} time />
   );
 }
 
-function MetricChart({ name, points }) {
-  const data = useMemo(() => toData(points), [points]);
-  return <Chart title={words(name)} data={data} />;
+function LogToggle({ on, title, onChange }) {
+  return (
+    <button
+      type="button"
+      class="chart-tool"
+      aria-pressed={on}
+      aria-label={`log scale: ${title}`}
+      title="Logarithmic scale"
+      onClick={() => onChange(!on)}
+    >
+      log
+    </button>
+  );
 }
 
-export function JobCharts({ job }) {
-  const { data: series } = useResource((signal) => loadMetrics(job.id, signal), [job.id], {
-    reduce: (old, name, event) => (name === "metric" && event.job === job.id ? addMetrics(old, event.items) : old),
+/** The lines of one chart: this job's, and dashed in the same colours the other job's. */
+function linesOf(chart, otherSeries, otherId) {
+  const colours = { "": 0, training: 0, validation: 1, test: 2 };
+  const own = chart.lines.map(({ part, points }) => {
+    const data = toLine(points);
+    const best = bestOf(chart.base, data);
+    const note = best && part === "validation" ? `best ${(chart.share ? fineShare : number)(best.value)}` : "";
+    return { label: part || words(chart.base), data, colour: colours[part], note };
   });
-  if (!job.started_ms) return null;
+  const others = [...(otherSeries || [])]
+    .filter(([name]) => splitName(name).base === chart.base)
+    .map(([name, points]) => {
+      const part = splitName(name).part || chart.lines.find((line) => line.name === name)?.part || "";
+      return { label: `#${otherId} ${part}`.trim(), data: toLine(points), colour: colours[part], dashed: true };
+    });
+  return [...own, ...others];
+}
+
+function MetricChart({ chart, other, otherId }) {
+  const lines = useMemo(() => linesOf(chart, other, otherId), [chart, other, otherId]);
+  const { possible, better } = logScale(lines);
+  const [chosen, setChosen] = useState(null);
+  const title = TITLES[chart.base] || words(chart.base);
+  const log = possible && (chosen ?? better);
   return (
-    <Card class="charts">
-      <Throughput job={job} />
-      {[...(series || [])].map(([name, points]) => (
-        <MetricChart key={name} name={name} points={points} />
-      ))}
+    <Chart
+      title={title}
+      lines={lines}
+      share={chart.share}
+      log={log}
+      tools={possible && <LogToggle on={log} title={title} onChange={setChosen} />}
+    />
+  );
+}
+
+/** Chooses another job of the same kind whose metrics are drawn too. */
+function Compare({ job, chosen, onChange }) {
+  const { data: jobs } = useResource(
+    async (signal) => (await get(withQuery("/jobs", { kind: job.kind, limit: 100 }), signal)).items,
+    [job.id],
+  );
+  const others = (jobs || []).filter((one) => one.id !== job.id && one.started_ms);
+  if (!others.length) return null;
+  return (
+    <label class="row gap-2 compare">
+      <span class="muted">Compare with</span>
+      <select value={chosen} onChange={(event) => onChange(Number(event.target.value))}>
+        <option value={0}>no other job</option>
+        {others.map((one) => (
+          <option key={one.id} value={one.id}>
+            #{one.id} {one.name || one.kind}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** A job's metrics as they come in: a Map of Maps, null until they are loaded. */
+export function useMetrics(id) {
+  const { data } = useResource((signal) => loadMetrics(id, signal), [id], {
+    reduce: (old, name, event) => (name === "metric" && event.job === id ? addMetrics(old, event.items) : old),
+  });
+  return data;
+}
+
+export function JobCharts({ job, series }) {
+  const [otherId, setOtherId] = useState(0);
+  const { data: other } = useResource((signal) => (otherId ? loadMetrics(otherId, signal) : new Map()), [otherId]);
+  const charts = useMemo(() => chartsOf(series), [series]);
+  if (!job.started_ms) return null;
+  const counted = job.unit !== "runs"; // one run has no throughput; what it trains has, as a metric
+  return (
+    <Card
+      title="Curves"
+      class="charts-card"
+      action={charts.length > 0 && <Compare job={job} chosen={otherId} onChange={setOtherId} />}
+    >
+      <div class={`charts${counted ? "" : " charts-large"}`}>
+        {counted && <Throughput job={job} />}
+        {charts.map((chart) => (
+          <MetricChart key={chart.base} chart={chart} other={other} otherId={otherId} />
+        ))}
+        {!counted && !charts.length && <p class="muted">No metric has come in yet.</p>}
+      </div>
     </Card>
   );
 }

@@ -1,6 +1,7 @@
 // JobConfig.jsx - every option of a job, and its inputs, as one list of dotted names.
 
 import { words } from "../lib/format.js";
+import { inputText } from "../lib/inputs.js";
 
 function flat(object, prefix = "") {
   return Object.entries(object || {}).flatMap(([name, value]) => {
@@ -26,6 +27,13 @@ function Pairs({ pairs }) {
   );
 }
 
+function Input({ input }) {
+  if (input.job) return <a href={`#/jobs/${input.job}`}>{inputText(input)}</a>;
+  if (input.dataset !== undefined) return <a href="#/datasets">{inputText(input)}</a>;
+  if (input.checkpoint) return <a href={`/api/v1/checkpoints/${input.checkpoint}`}>{inputText(input)}</a>;
+  return inputText(input);
+}
+
 export function JobConfig({ job }) {
   const inputs = Object.entries(job.inputs || {});
   return (
@@ -39,11 +47,7 @@ export function JobConfig({ job }) {
               <>
                 <dt>{words(name)}</dt>
                 <dd>
-                  {input.job ? (
-                    <a href={`#/jobs/${input.job}`}>{`${input.output} of #${input.job}`}</a>
-                  ) : (
-                    JSON.stringify(input)
-                  )}
+                  <Input input={input} />
                 </dd>
               </>
             ))}

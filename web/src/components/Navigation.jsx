@@ -10,6 +10,7 @@ const SECTIONS = [
   ["overview", "Overview", "#/"],
   ["jobs", "Jobs", "#/jobs"],
   ["games", "Games", "#/games"],
+  ["datasets", "Data sets", "#/datasets"],
   ["workers", "Workers", "#/workers"],
   ["tokens", "Tokens", "#/tokens"],
 ];

@@ -1,9 +1,11 @@
 // Progress.jsx - how far a job is: done, in hand, and still to do.
 
-import { count, duration, percent, rate } from "../lib/format.js";
+import { count, duration, percent, rate, unitOf } from "../lib/format.js";
 
-export function Progress({ job, label = `Progress of ${job.name || `job ${job.id}`}` }) {
-  const { total, done, leased } = job.units;
+/** `share`: how far a single run says that it is, 0 to 1. */
+export function Progress({ job, share: within = 0, label = `Progress of ${job.name || `job ${job.id}`}` }) {
+  const { total, leased } = job.units;
+  const done = Math.max(job.units.done, total === 1 ? within : 0);
   // A job that succeeded is complete, also when its score ended it before its last unit.
   const whole = job.state === "succeeded" ? done : total;
   const share = (n) => `${whole > 0 ? Math.min(100, (100 * n) / whole) : 0}%`;
@@ -15,7 +17,7 @@ export function Progress({ job, label = `Progress of ${job.name || `job ${job.id
       aria-valuemin={0}
       aria-valuemax={total}
       aria-valuenow={done}
-      aria-valuetext={`${count(done)} of ${count(total)} ${job.unit}`}
+      aria-valuetext={within ? percent(within, 1) : `${count(job.units.done)} of ${count(total)} ${unitOf(job)}`}
     >
       <div class="progress-done" style={{ width: share(done) }} />
       <div class="progress-leased" style={{ width: share(Math.min(leased, whole - done)) }} />
@@ -26,7 +28,7 @@ export function Progress({ job, label = `Progress of ${job.name || `job ${job.id
 /** "740 of 1,000 games · 74 %", and unless `brief` "· 1.25 games/s · 3 min 28 s left" */
 export function ProgressText({ job, brief = false }) {
   const { total, done } = job.units;
-  const parts = [`${count(done)} of ${count(total)} ${job.unit}`];
+  const parts = [`${count(done)} of ${count(total)} ${unitOf(job)}`];
   if (job.state === "succeeded" && done < total) parts.push("ended early");
   else if (total > 0) parts.push(percent(done, total));
   if (!brief && job.state === "running" && job.rate_per_s > 0) parts.push(rate(job.rate_per_s, job.unit));

@@ -30,12 +30,24 @@ export function whenUnauthorized(callback) {
   onUnauthorized = callback;
 }
 
-async function problemOf(response) {
+/** The Problem in an answer that is an error; of no answer at all with status 0. */
+export function problemOf(status, statusText, text) {
+  if (status === 0) return OFFLINE;
   let fields = {};
-  if ((response.headers.get("content-type") || "").includes("json")) fields = await response.json().catch(() => ({}));
-  const problem = new Problem({ ...fields, status: response.status, title: fields.title || response.statusText });
-  if (problem.status === 401) onUnauthorized(problem);
+  try {
+    fields = JSON.parse(text);
+  } catch {
+    // an answer of something in between, not of the coordinator
+  }
+  const problem = new Problem({ ...fields, status, title: fields.title || statusText });
+  if (status === 401) onUnauthorized(problem);
   return problem;
+}
+
+/** JSON in which a BigInt stands as the digits that it is: what somebody typed reaches the server unchanged. */
+export function toJson(value, indent) {
+  const mark = (_, one) => (typeof one === "bigint" ? `\u0000${one}\u0000` : one);
+  return JSON.stringify(value, mark, indent).replace(/"\\u0000(-?\d+)\\u0000"/g, "$1");
 }
 
 /** The Response of a call that succeeded; throws a Problem otherwise. `path` is relative to /api/v1. */
@@ -43,7 +55,7 @@ export async function request(path, { method = "GET", body, headers = {}, signal
   const init = { method, headers: { accept: "application/json", ...headers }, credentials: "same-origin", signal };
   if (body !== undefined) {
     init.headers["content-type"] = "application/json";
-    init.body = JSON.stringify(body);
+    init.body = toJson(body);
   }
   let response;
   try {
@@ -52,7 +64,7 @@ export async function request(path, { method = "GET", body, headers = {}, signal
     if (error.name === "AbortError") throw error;
     throw OFFLINE;
   }
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) throw problemOf(response.status, response.statusText, await response.text().catch(() => ""));
   return response;
 }
 

@@ -16,6 +16,12 @@ export function number(n) {
 
 export const percent = (part, total) => (total > 0 ? `${one.format((100 * part) / total)} %` : "–");
 
+/** A share of 0 to 1: "93.4 %". */
+export const percentOf = (share, digits = 1) => (Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–");
+
+/** A share that is compared with others: finer near the whole, where it matters: "99.46 %". */
+export const fineShare = (share) => percentOf(share, share >= 0.98 && share < 1 ? 2 : 1);
+
 export function signed(n, digits = 0) {
   if (!Number.isFinite(n)) return "–";
   const text = Math.abs(n).toFixed(digits);
@@ -87,6 +93,9 @@ export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export function words(name) {
   return sentence(String(name).replace(/[_.]+/g, " ").trim());
 }
+
+/** What a job counts, as it reads after its total: "1 run", "1,000 games". */
+export const unitOf = ({ unit, units }) => (units.total === 1 ? unit.replace(/s$/, "") : unit);
 
 export const plural = (n, one_, many = `${one_}s`) => `${count(n)} ${n === 1 ? one_ : many}`;
 

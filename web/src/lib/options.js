@@ -21,13 +21,18 @@ function toField(option, value) {
   return String(value);
 }
 
+/** A typed number. Whole ones that a double would bend are kept digit by digit; what is no number stays as typed. */
+export function numberOf(text) {
+  const trimmed = text.trim();
+  if (/^-?\d+$/.test(trimmed) && !Number.isSafeInteger(Number(trimmed))) return BigInt(trimmed);
+  const number = Number(trimmed);
+  return trimmed === "" || Number.isNaN(number) ? text : number;
+}
+
 function fromField(option, value) {
   if (option.type === "bool") return value;
   if (option.type === "list") return value.split("\n").filter((line) => line.trim());
-  if (option.type === "int" || option.type === "number") {
-    const number = Number(value);
-    return value.trim() === "" || Number.isNaN(number) ? value : number;
-  }
+  if (option.type === "int" || option.type === "number") return numberOf(value);
   return value;
 }
 
@@ -55,6 +60,6 @@ export function rangeText(option) {
     Math.abs(n) >= 1e6 && n % 1e6 === 0 ? `${n / 1e6} million` : n.toLocaleString("en").replace("-", "\u2212");
   const { min, max } = option;
   if (!Number.isFinite(min) || !Number.isFinite(max) || (min === 0 && max === 0)) return option.unit || "";
-  const high = max >= 2 ** 53 ? "" : number(max);
+  const high = max >= Number.MAX_SAFE_INTEGER ? "" : number(max);
   return `${high ? `${number(min)} to ${high}` : `${number(min)} or more`}${option.unit ? ` ${option.unit}` : ""}`;
 }

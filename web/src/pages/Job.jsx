@@ -2,18 +2,21 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, post } from "../lib/api.js";
-import { duration, meanRate, rate, words } from "../lib/format.js";
+import { duration, meanRate, number, percentOf, rate, words } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
+import { latestOf } from "../lib/metrics.js";
 import { maySubmit, session } from "../lib/session.js";
 import { useResource } from "../lib/resource.js";
 import { useStore } from "../lib/store.js";
 import { Ago } from "../components/Time.jsx";
 import { Card, PageHead } from "../components/Page.jsx";
 import { Confirm } from "../components/Dialog.jsx";
-import { JobCharts } from "../components/JobCharts.jsx";
+import { JobCharts, useMetrics } from "../components/JobCharts.jsx";
+import { JobCheckpoints } from "../components/JobCheckpoints.jsx";
 import { JobConfig } from "../components/JobConfig.jsx";
 import { JobGames } from "../components/JobGames.jsx";
 import { JobLog } from "../components/JobLog.jsx";
+import { JobReports } from "../components/JobReports.jsx";
 import { JobTasks } from "../components/JobTasks.jsx";
 import { LiveBoard } from "../components/LiveBoard.jsx";
 import { LoadError, Skeleton } from "../components/Empty.jsx";
@@ -69,15 +72,32 @@ function tasksText({ tasks, ended_ms: ended }) {
   return tasks.cancelled ? `${tasks.done} done, ${tasks.cancelled} not needed any more` : `${tasks.done} done`;
 }
 
-function Summary({ job }) {
+const tookOf = (job) => (job.started_ms ? ((job.ended_ms || Date.now()) - job.started_ms) / 1000 : NaN);
+
+/** How far a single run says it is, and when it would end at its pace; a job of many units is measured by these. */
+function runFacts(job, series) {
+  const done = latestOf(series, "progress");
+  const epoch = latestOf(series, "epoch");
+  const facts = [];
+  if (epoch !== null) facts.push(["Epoch", number(epoch)]);
+  if (done > 0.02 && done < 1 && job.state === "running")
+    facts.push(["Done", percentOf(done, 0)], ["Time left", `about ${duration((tookOf(job) * (1 - done)) / done)}`]);
+  return facts;
+}
+
+function countFacts(job) {
   const running = job.state === "running";
+  const facts = [running ? ["Rate", rate(job.rate_per_s, job.unit)] : ["Mean rate", meanRate(job)]];
+  if (!job.ended_ms) facts.push(["Time left", running && job.eta_s !== null ? duration(job.eta_s) : "–"]);
+  return facts;
+}
+
+function Summary({ job, series }) {
   const facts = [
-    running ? ["Rate", rate(job.rate_per_s, job.unit)] : ["Mean rate", meanRate(job)],
-    ["Time left", running && job.eta_s !== null ? duration(job.eta_s) : "–"],
-    ["Took", job.started_ms ? duration(((job.ended_ms || Date.now()) - job.started_ms) / 1000) : "–"],
+    ...(job.units.total === 1 ? runFacts(job, series) : countFacts(job)),
+    ["Took", duration(tookOf(job))],
     ["Tasks", tasksText(job)],
   ];
-  if (job.ended_ms) facts.splice(1, 1);
   if (job.tasks.failed) facts.push(["Failed tasks", job.tasks.failed]);
   if (job.priority) facts.push(["Priority", job.priority]);
   if (job.after?.length)
@@ -96,7 +116,7 @@ function Summary({ job }) {
   return (
     <Card>
       <div class="job-progress">
-        <Progress job={job} />
+        <Progress job={job} share={job.state === "running" ? latestOf(series, "progress") || 0 : 0} />
         <ProgressText job={job} brief />
       </div>
       {job.reason && (
@@ -162,6 +182,7 @@ export function JobPage({ id }) {
     reduce: (old, name, event) => reduce(old, id, name, event),
   });
   const job = data?.job;
+  const series = useMetrics(id);
   const act = async (action) => {
     try {
       const answer = await post(`/jobs/${id}/${action}`);
@@ -188,7 +209,7 @@ export function JobPage({ id }) {
       {loading && !data && <Skeleton rows={10} />}
       {job && (
         <>
-          <Summary job={job} />
+          <Summary job={job} series={series} />
           <div class="job-grid">
             <div class="job-aside">
               <Live job={job} live={data.live} />
@@ -196,13 +217,16 @@ export function JobPage({ id }) {
             </div>
             <div class="job-main">
               {job.score && <Score score={job.score} />}
-              <JobCharts job={job} />
+              <JobCharts job={job} series={series} />
+              <JobReports id={id} />
               <Tabs
                 label="Details"
                 tabs={[
                   ["Log", <JobLog id={id} />],
                   ["Tasks", <JobTasks job={job} />],
-                  ...(job.unit === "games" ? [["Games", <JobGames id={id} />]] : []),
+                  ...(job.unit === "games"
+                    ? [["Games", <JobGames id={id} />]]
+                    : [["Checkpoints", <JobCheckpoints id={id} />]]),
                   ["Configuration", <JobConfig job={job} />],
                 ]}
               />

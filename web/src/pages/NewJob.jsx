@@ -2,9 +2,9 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import presets from "presets";
-import { get, idempotencyKey, post, withQuery } from "../lib/api.js";
+import { get, idempotencyKey, post, toJson, withQuery } from "../lib/api.js";
 import { words } from "../lib/format.js";
-import { configOf, valuesOf } from "../lib/options.js";
+import { configOf, numberOf, valuesOf } from "../lib/options.js";
 import { go } from "../lib/router.js";
 import { useResource } from "../lib/resource.js";
 import { Card, PageHead } from "../components/Page.jsx";
@@ -14,13 +14,16 @@ import { LoadError, Skeleton } from "../components/Empty.jsx";
 import { toast } from "../components/Toast.jsx";
 
 async function load(from, signal) {
-  const [{ kinds }, jobs, workers, old] = await Promise.all([
+  const list = (path, limit) => get(withQuery(path, { limit }), signal).then((answer) => answer.items);
+  const [{ kinds }, jobs, workers, datasets, checkpoints, old] = await Promise.all([
     get("/kinds", signal),
-    get(withQuery("/jobs", { limit: 100 }), signal),
-    get(withQuery("/workers", { limit: 100 }), signal),
+    list("/jobs", 200),
+    list("/workers", 100),
+    list("/datasets", 200),
+    list("/checkpoints", 200),
     from ? get(`/jobs/${from}`, signal) : null,
   ]);
-  return { kinds, jobs: jobs.items, workers: workers.items, old };
+  return { kinds, jobs, workers, datasets, checkpoints, old };
 }
 
 /** What the form holds, from a job document (a preset, an old job) or from nothing. */
@@ -38,15 +41,13 @@ function draftOf(kind, document = {}) {
 function documentOf(kind, draft) {
   const document = { kind: kind.name };
   if (draft.name.trim()) document.name = draft.name.trim();
-  if (draft.priority.trim() && draft.priority.trim() !== "0") document.priority = numeric(draft.priority);
+  if (draft.priority.trim() && draft.priority.trim() !== "0") document.priority = numberOf(draft.priority);
   const after = draft.after.split(/[\s,]+/).filter(Boolean);
-  if (after.length) document.after = after.map(numeric);
+  if (after.length) document.after = after.map(numberOf);
   document.config = configOf(kind.options, draft.values);
   if (Object.keys(draft.inputs).length) document.inputs = draft.inputs;
   return document;
 }
-
-const numeric = (text) => (text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text));
 
 /** The names after "engine:" that the workers offer, for options of that name. */
 function suggestFrom(workers) {
@@ -136,8 +137,7 @@ function FormMode({ data, draft, setDraft, kind, problem }) {
         <Card title="Inputs">
           <InputFields
             kind={kind}
-            kinds={data.kinds}
-            jobs={data.jobs}
+            stored={data}
             inputs={draft.inputs}
             onChange={(inputs) => change({ inputs })}
             problem={problem}
@@ -214,7 +214,7 @@ function PresetChooser({ onChoose }) {
   );
 }
 
-const pretty = (document) => JSON.stringify(document, null, 2);
+const pretty = (document) => toJson(document, 2);
 
 function Editor({ data, query }) {
   const first = data.kinds.find((kind) => kind.name === (data.old?.kind || query.kind)) || data.kinds[0];

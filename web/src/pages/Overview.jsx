@@ -1,12 +1,14 @@
 // Overview.jsx - what happens now, on one screen.
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { activityOf, afterJob, afterWorker } from "../lib/activity.js";
 import { get, withQuery } from "../lib/api.js";
 import { bytes, count, duration, plural, rate } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
 import { maySubmit, session } from "../lib/session.js";
 import { upsert, useResource } from "../lib/resource.js";
 import { useStore } from "../lib/store.js";
+import { Activity } from "../components/Activity.jsx";
 import { Card, PageHead } from "../components/Page.jsx";
 import { Empty, LoadError, Skeleton } from "../components/Empty.jsx";
 import { GameTable } from "../components/Tables.jsx";
@@ -21,15 +23,16 @@ const STATS_MS = 3000; // at most this often
 
 async function load(signal) {
   const list = (path, query) => get(withQuery(path, query), signal).then((answer) => answer.items);
-  const [stats, running, queued, paused, workers, games] = await Promise.all([
+  const [stats, running, queued, paused, latest, workers, games] = await Promise.all([
     get("/stats", signal),
     list("/jobs", { state: "running", limit: 50 }),
     list("/jobs", { state: "queued", limit: 20 }),
     list("/jobs", { state: "paused", limit: 20 }),
+    list("/jobs", { limit: 30 }),
     list("/workers", { limit: 100 }),
     list("/games", { limit: GAMES_SHOWN }),
   ]);
-  return { stats, jobs: [...running, ...queued, ...paused], workers, games };
+  return { stats, jobs: [...running, ...queued, ...paused], workers, games, activity: activityOf(latest, workers) };
 }
 
 function reduce(data, name, event) {
@@ -39,12 +42,16 @@ function reduce(data, name, event) {
     case "job":
       return {
         ...data,
+        activity: afterJob(data.activity, event),
         jobs: upsert(data.jobs, event, (job) => ACTIVE.has(job.state)).filter((job) => ACTIVE.has(job.state)),
       };
     case "job_removed":
       return { ...data, jobs: data.jobs.filter((job) => job.id !== event.id) };
-    case "worker":
-      return { ...data, workers: upsert(data.workers, event) };
+    case "worker": {
+      const before = data.workers.find((worker) => worker.id === event.id);
+      const activity = afterWorker(data.activity, before, event, Date.now());
+      return { ...data, activity, workers: upsert(data.workers, event) };
+    }
     case "game": {
       if (data.games.some((game) => game.id === event.id)) return data;
       const stats = { ...data.stats, games: data.stats.games + 1 };
@@ -268,6 +275,9 @@ export function Overview() {
             </Card>
             <Card title="Workers" class="area-workers" action={<More to="#/workers">All workers</More>}>
               <WorkerList workers={data.workers} />
+            </Card>
+            <Card title="Activity" class="area-activity">
+              <Activity lines={data.activity} />
             </Card>
           </div>
         </>

@@ -1,0 +1,38 @@
+// confusion.js - what a confusion matrix says: rows are the true classes, columns the predicted ones.
+
+/** The report's data as {classes, matrix, totals, right, count}; null when it is not a square of numbers. */
+export function readConfusion(data) {
+  const { classes, matrix } = data || {};
+  const n = Array.isArray(classes) ? classes.length : 0;
+  const square =
+    n > 0 && matrix?.length === n && matrix.every((row) => row?.length === n && row.every(Number.isFinite));
+  if (!square) return null;
+  const totals = matrix.map((row) => row.reduce((sum, value) => sum + value, 0));
+  const right = matrix.reduce((sum, row, i) => sum + row[i], 0);
+  return { classes: classes.map(String), matrix, totals, right, count: totals.reduce((a, b) => a + b, 0) };
+}
+
+/** Of what is of a class, the share that was predicted so; NaN for a class without samples. */
+export const recallOf = ({ matrix, totals }, i) => matrix[i][i] / totals[i];
+
+/** Of what was predicted to be of a class, the share that is; NaN when nothing was. */
+export function precisionOf({ matrix }, i) {
+  return matrix[i][i] / matrix.reduce((sum, row) => sum + row[i], 0);
+}
+
+/** The `limit` most frequent mistakes: [{truth, predicted, count, share of the true class}]. */
+export function mistakesOf({ classes, matrix, totals }, limit) {
+  const all = [];
+  matrix.forEach((row, i) =>
+    row.forEach((count, j) => {
+      if (i !== j && count > 0) all.push({ truth: classes[i], predicted: classes[j], count, share: count / totals[i] });
+    }),
+  );
+  return all.sort((a, b) => b.count - a.count).slice(0, limit);
+}
+
+/** How strongly a cell is coloured, 0 to 1: its share of the row; of mistakes the root, since most are small shares. */
+export function strengthOf({ matrix, totals }, i, j) {
+  const share = totals[i] ? matrix[i][j] / totals[i] : 0;
+  return i === j ? share : Math.sqrt(share);
+}
