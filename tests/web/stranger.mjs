@@ -30,20 +30,22 @@ export const postByScript = (page, url, text) =>
     [url, text],
   );
 
-/** POSTs by a form, which sends its fields as plain text: the field's name and value make the document. */
+/** POSTs by a form, which sends its field as plain text: name and value make the document. The page is left by it. */
 export const postByForm = (page, url, [name, value]) =>
   page.evaluate(
     ([target, fieldName, fieldValue]) => {
-      const frame = document.body.appendChild(document.createElement("iframe"));
-      frame.name = "answer";
       const form = document.body.appendChild(document.createElement("form"));
-      Object.assign(form, { method: "POST", action: target, enctype: "text/plain", target: "answer" });
+      Object.assign(form, { method: "POST", action: target, enctype: "text/plain" });
       const field = form.appendChild(document.createElement("input"));
       Object.assign(field, { name: fieldName, value: fieldValue });
       form.submit();
     },
     [url, name, value],
   );
+
+/** GETs without being able to read the answer, as a picture would. */
+export const getBlindly = (page, url) =>
+  page.evaluate((target) => fetch(target, { mode: "no-cors", credentials: "include" }).then(() => "sent"), url);
 
 /** Whether the page can read what `url` answers. */
 export const canRead = (page, url) =>
