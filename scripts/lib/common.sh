@@ -15,14 +15,16 @@ fail() {
     exit 1
 }
 
+can_be_root() {
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null
+}
+
 # Runs a command as root: directly when we are root, else by sudo.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
     else
-        fail "not root and no sudo. As root, run: $*"
+        sudo "$@"
     fi
 }
 
@@ -69,6 +71,8 @@ ensure_packages() {
     [ "${#missing[@]}" -gt 0 ] || return 0
     command -v apt-get >/dev/null ||
         fail "this is no Debian; please install what these Debian packages hold: ${missing[*]}"
+    can_be_root || fail "some packages are missing, and this is neither root nor is there sudo. As root, run:
+    apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
     say "Installing with apt-get (this takes a minute; its words go to build/apt.log): ${missing[*]}"
     if lists_know "${missing[@]}" && apt_install "${missing[@]}"; then
         return 0

@@ -95,6 +95,15 @@ def wrong_arguments_are_refused(t):
         with t.subtest(" ".join(arguments)):
             done = t.run(UP, *arguments, timeout=60, check=1)
             t.contains(done.stderr.decode(), word, "the message")
+    for arguments, word in ((["--data"], "--data"), (["--dat", "x"], "--dat")):
+        with t.subtest("down " + " ".join(arguments)):
+            done = t.run(DOWN, *arguments, timeout=60, check=1)
+            t.contains(done.stderr.decode(), word, "the message")
+    with t.subtest("a folder that cannot be"):
+        (t.top / "file").write_text("")
+        done = t.run(UP, "--data", t.top / "file" / "data", timeout=60, check=1)
+        t.contains(done.stderr.decode(), "Not a directory (name another folder with --data)", "the message")
+        t.equal(done.stdout, b"", "nothing was built first")
 
 
 if __name__ == "__main__":
