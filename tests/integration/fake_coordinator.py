@@ -27,7 +27,7 @@ class Fault:
     """What a handler does instead of answering; made by the functions below."""
 
     def __init__(self, **what):
-        self.__dict__.update(status=None, retry_after=None, delay=0, drop_after=None, drop_before=False, code="busy")
+        self.__dict__.update(status=None, retry_after=None, delay=0, drop_after=None, drop_before=False, code="busy", hold=None)
         self.__dict__.update(what)
 
 
@@ -37,6 +37,11 @@ def status(number, retry_after=None, code="busy"):
 
 def slow(seconds):
     return Fault(delay=seconds)
+
+
+def hold_until(what):
+    """Answers once what() is true (called under the coordinator's lock)."""
+    return Fault(hold=what)
 
 
 def cut_body_after(count):
@@ -321,6 +326,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(size)
         if fault.delay:
             time.sleep(fault.delay)
+        if fault.hold:
+            with owner.lock:
+                owner.lock.wait_for(fault.hold, 600)
         if fault.status:
             more = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
             return self._send(fault.status, problem(fault.code, fault.status), more)

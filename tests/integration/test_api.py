@@ -267,8 +267,8 @@ def a_long_poll_gets_work_as_soon_as_there_is_some(t):
         # A second call answers the first one, which nobody reads any more.
         api.expect(200, "POST", "/api/v1/jobs/1/cancel")
         first = pool.submit(worker.lease, 1, 30)
-        time.sleep(0.2)
-        worker.lease(1, 0)
+        # Again until it has been overtaken: it may not have arrived yet.
+        harness.wait_for(lambda: worker.lease(1, 0) and first.done(), 10, "the first call's answer")
         t.equal(first.result(10)["tasks"], [], "the call that was overtaken")
     empty = worker.lease(1, 1)
     t.equal(empty["tasks"], [], "nothing to do")
