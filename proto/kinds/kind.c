@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct kind *const kinds[] = {&kind_selfplay, &kind_teacher, &kind_match, &kind_classify,
-                                           &kind_evaluate, &kind_seq2seq, NULL};
+static const struct kind *const kinds[] = {&kind_selfplay, &kind_teacher,  &kind_match,   &kind_sl_policy,
+                                           &kind_classify, &kind_evaluate, &kind_seq2seq, NULL};
 
 const struct kind *const *kind_table(void) {
     return kinds;

@@ -58,6 +58,9 @@ struct kind {
     const struct kind_score *score; /* NULL when it has none */
     /* Checks across options (an engine player needs an engine's name). NULL when there are none. */
     int (*check)(const json_t *config, struct problem *problem);
+    /* Checks the inputs' presence against the config (a player that needs a network); forms and required ones
+     * are checked already. Fields start with "inputs.". NULL when there is nothing to check. */
+    int (*check_inputs)(const json_t *config, const json_t *inputs, struct problem *problem);
     /* The capabilities that a worker must announce, as an array of strings ("engine:gnugo"). The kind itself
      * ("kind:selfplay") is always one and not listed. NULL when there are none. The caller owns the result.
      */
@@ -78,6 +81,7 @@ int kind_check(const char *name, const json_t *config, const struct kind **kind,
 json_t *kind_describe(const struct kind *kind); /* as GET /api/v1/kinds shows it */
 
 /* The kinds. */
-extern const struct kind kind_selfplay, kind_teacher, kind_match, kind_classify, kind_evaluate, kind_seq2seq;
+extern const struct kind kind_selfplay, kind_teacher, kind_match, kind_sl_policy, kind_classify,
+    kind_evaluate, kind_seq2seq;
 
 #endif

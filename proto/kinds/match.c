@@ -74,6 +74,7 @@ static const struct option_spec options[] = {
      .initial = "4",
      .unit = "moves",
      .help = "uniformly random moves that both games of a pair begin with"},
+    GO_LOCKSTEP_OPTION,
     GO_SEED_OPTION,
     {.name = NULL},
 };
@@ -107,6 +108,11 @@ static int check(const json_t *config, struct problem *problem) {
     return error ? error : go_game_check(config, "opening_moves", problem);
 }
 
+static int check_inputs(const json_t *config, const json_t *inputs, struct problem *problem) {
+    int error = player_check_network(option_object(config, "a"), inputs, "a_network", problem);
+    return error ? error : player_check_network(option_object(config, "b"), inputs, "b_network", problem);
+}
+
 static json_t *needs(const json_t *config) {
     json_t *list = json_array();
     player_needs(option_object(config, "a"), list);
@@ -128,6 +134,18 @@ static const struct kind_score score = {
     .sprt_option = "sprt",
 };
 
+static const struct kind_input inputs[] = {
+    {.name = "a_network",
+     .required = false,
+     .takes = INPUT_CHECKPOINT,
+     .help = "checkpoint of player A, of type puct or policy"},
+    {.name = "b_network",
+     .required = false,
+     .takes = INPUT_CHECKPOINT,
+     .help = "checkpoint of player B, of type puct or policy"},
+    {.name = NULL},
+};
+
 static const char *const outputs[] = {"games", NULL};
 
 const struct kind kind_match = {
@@ -138,10 +156,12 @@ const struct kind kind_match = {
     .split = SPLIT_COUNT,
     .count_option = "games",
     .task_option = "games_per_task",
+    .inputs = inputs,
     .outputs = outputs,
     .chunk_type = "game",
     .score = &score,
     .check = check,
+    .check_inputs = check_inputs,
     .needs = needs,
     .patience_s = patience_s,
 };

@@ -1,12 +1,13 @@
 #include "proto/kinds/player.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "proto/kinds/kind.h"
 
 const char *const go_rules_choices[] = {"chinese", "tromp-taylor", NULL};
 const char *const go_ko_choices[] = {"positional", "situational", "simple", NULL};
-static const char *const player_types[] = {"uct", "engine", NULL};
+static const char *const player_types[] = {"uct", "puct", "policy", "engine", NULL};
 static const char *const rollout_choices[] = {"pattern", "random", NULL};
 
 const struct option_spec player_options[] = {
@@ -14,7 +15,8 @@ const struct option_spec player_options[] = {
      .type = OPTION_CHOICE,
      .initial = "\"uct\"",
      .choices = player_types,
-     .help = "uct: tree search with random playouts; engine: a GTP engine of the worker's machine"},
+     .help =
+         "uct: search by playouts; puct: guided by a network; policy: a network alone; engine: a GTP engine"},
     {.name = "engine",
      .type = OPTION_STRING,
      .min = 0,
@@ -27,7 +29,7 @@ const struct option_spec player_options[] = {
      .max = 1e7,
      .initial = "1000",
      .unit = "playouts",
-     .help = "search effort of a move, for type uct"},
+     .help = "search effort of a move, for types uct and puct"},
     {.name = "seconds",
      .type = OPTION_NUMBER,
      .min = 0,
@@ -39,13 +41,57 @@ const struct option_spec player_options[] = {
      .type = OPTION_CHOICE,
      .initial = "\"pattern\"",
      .choices = rollout_choices,
-     .help = "how playouts choose moves, for type uct; random: uniformly, three times as fast and weaker"},
+     .help = "how playouts move, for types uct and puct; random: uniformly, three times as fast and weaker"},
     {.name = "resign",
      .type = OPTION_NUMBER,
      .min = 0,
      .max = 0.5,
      .initial = "0.1",
-     .help = "resigns below this chance of winning, for type uct; 0: never"},
+     .help = "resigns below this chance of winning (policy: by its value head); 0: never"},
+    {.name = "temperature",
+     .type = OPTION_NUMBER,
+     .min = 0,
+     .max = 100,
+     .initial = "0",
+     .help =
+         "draws moves by visits (policy: probability) to the power of 1 / temperature; 0: plays the best"},
+    {.name = "c_puct",
+     .type = OPTION_NUMBER,
+     .min = 0,
+     .max = 100,
+     .initial = "1.25",
+     .help = "weight of the prior for values from 0 to 1 (AlphaGo's scale has twice as much), for type puct"},
+    {.name = "prior_temperature",
+     .type = OPTION_NUMBER,
+     .min = 0.05,
+     .max = 20,
+     .initial = "1",
+     .help = "of the softmax over legal moves, for types puct and policy; below 1 sharper"},
+    {.name = "value_share",
+     .type = OPTION_NUMBER,
+     .min = 0,
+     .max = 1,
+     .initial = "0.5",
+     .help = "share of the value head in a leaf's result, the rest is a rollout's; for type puct"},
+    {.name = "noise",
+     .type = OPTION_NUMBER,
+     .min = 0,
+     .max = 1,
+     .initial = "0",
+     .help = "share of Dirichlet noise in the root's priors, for type puct"},
+    {.name = "expand_visits",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 1000,
+     .initial = "1",
+     .unit = "visits",
+     .help = "a leaf asks the network at this many visits, for type puct"},
+    {.name = "leaves",
+     .type = OPTION_INT,
+     .min = 1,
+     .max = 256,
+     .initial = "8",
+     .help = "leaves of one search that may wait for the network at once, for type puct"},
     {.name = NULL},
 };
 
@@ -100,12 +146,35 @@ int engine_patience_s(double seconds) {
     return KIND_PATIENCE_S + (seconds > 0 ? (int)(2 * seconds) : 300);
 }
 
-/* A slow machine under load still makes 500 playouts a second. */
+bool player_has_network(const json_t *player) {
+    const char *type = option_string(player, "type");
+    return strcmp(type, "puct") == 0 || strcmp(type, "policy") == 0;
+}
+
+int player_check_network(const json_t *player, const json_t *inputs, const char *name,
+                         struct problem *problem) {
+    char field[64];
+    const bool given = json_object_get(inputs, name) != NULL;
+    snprintf(field, sizeof field, "inputs.%s", name);
+    if (player_has_network(player) && !given)
+        return problem_set(
+            problem, TG_EMISSING_FIELD, field,
+            "a player of type puct or policy needs a network: give a checkpoint as this input");
+    if (!player_has_network(player) && given)
+        return problem_set(problem, TG_EINVALID, field,
+                           "a player of type %s uses no network; set its type to puct or policy",
+                           option_string(player, "type"));
+    return TG_OK;
+}
+
+/* A slow machine under load still makes 500 playouts a second, or 10 with a large network and other games. */
 int player_patience_s(const json_t *player) {
     double seconds = option_number(player, "seconds");
+    const int playouts_per_s = player_has_network(player) ? 10 : 500;
     if (strcmp(option_string(player, "type"), "engine") == 0)
         return engine_patience_s(seconds);
-    return KIND_PATIENCE_S + (seconds > 0 ? (int)(2 * seconds) : (int)(option_int(player, "playouts") / 500));
+    return KIND_PATIENCE_S +
+           (seconds > 0 ? (int)(2 * seconds) : (int)(option_int(player, "playouts") / playouts_per_s));
 }
 
 void player_needs(const json_t *player, json_t *needs) {

@@ -2,11 +2,13 @@
 #ifndef TENGEN_KINDS_PLAYER_H
 #define TENGEN_KINDS_PLAYER_H
 
+#include <stdbool.h>
 #include "proto/base/options.h"
 
 enum { ENGINE_NAME_MAX = 32 };
 
-/* {"type": "uct" | "engine", "engine": "gnugo", "playouts": 1000, "seconds": 0, "resign": 0.1, ...} */
+/* {"type": "uct" | "puct" | "policy" | "engine", "engine": "gnugo", "playouts": 1000, "seconds": 0, "resign":
+ * 0.1, ...} */
 extern const struct option_spec player_options[];
 /* board, komi, rules, ko: wherever a game of Go is described. */
 #define GO_RULES_OPTIONS                                                                                     \
@@ -60,6 +62,12 @@ extern const struct option_spec player_options[];
         .name = "random_moves", .type = OPTION_INT, .min = 0, .max = 1000, .initial = "4", .unit = "moves",  \
         .help = "each game begins with this many uniformly random moves, so that games differ"               \
     }
+/* Several games in one runner, for kinds in which networks play. */
+#define GO_LOCKSTEP_OPTION                                                                                   \
+    {                                                                                                        \
+        .name = "lockstep", .type = OPTION_INT, .min = 1, .max = 256, .initial = "8", .unit = "games",       \
+        .help = "games that a runner plays side by side, one batch for their networks (with seconds: one)"   \
+    }
 /* What every random choice of a job follows from. */
 #define GO_SEED_OPTION                                                                                       \
     {                                                                                                        \
@@ -72,6 +80,12 @@ extern const char *const go_ko_choices[];    /* positional, situational, simple 
 /* Seconds that this player's longest thought may take on a slow machine. */
 int player_patience_s(const json_t *player);
 int engine_patience_s(double seconds); /* given for a move; 0: as long as it takes */
+/* Whether it is of a type that needs a checkpoint as input. */
+bool player_has_network(const json_t *player);
+/* A player that needs a network has the input `name`, and no other has. Missing or superfluous: a problem of
+ * the field "inputs.NAME". */
+int player_check_network(const json_t *player, const json_t *inputs, const char *name,
+                         struct problem *problem);
 int player_check(const char *field, const json_t *player, struct problem *problem);
 int go_rules_check(const json_t *config, struct problem *problem); /* komi's half points */
 /* The same; and a game is longer than its random opening, which is the option `opening`. */

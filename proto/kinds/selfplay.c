@@ -10,6 +10,7 @@ static const struct option_spec options[] = {
      .help = "who plays, for both colours"},
     GO_GAME_OPTIONS,
     GO_RANDOM_MOVES_OPTION,
+    GO_LOCKSTEP_OPTION,
     GO_SEED_OPTION,
     {.name = NULL},
 };
@@ -17,6 +18,10 @@ static const struct option_spec options[] = {
 static int check(const json_t *config, struct problem *problem) {
     int error = player_check("player", option_object(config, "player"), problem);
     return error ? error : go_game_check(config, "random_moves", problem);
+}
+
+static int check_inputs(const json_t *config, const json_t *inputs, struct problem *problem) {
+    return player_check_network(option_object(config, "player"), inputs, "network", problem);
 }
 
 static json_t *needs(const json_t *config) {
@@ -29,6 +34,14 @@ static int patience_s(const json_t *config) {
     return player_patience_s(option_object(config, "player"));
 }
 
+static const struct kind_input inputs[] = {
+    {.name = "network",
+     .required = false,
+     .takes = INPUT_CHECKPOINT,
+     .help = "checkpoint of a player of type puct or policy"},
+    {.name = NULL},
+};
+
 static const char *const outputs[] = {"games", NULL};
 
 const struct kind kind_selfplay = {
@@ -39,9 +52,11 @@ const struct kind kind_selfplay = {
     .split = SPLIT_COUNT,
     .count_option = "games",
     .task_option = "games_per_task",
+    .inputs = inputs,
     .outputs = outputs,
     .chunk_type = "game",
     .check = check,
+    .check_inputs = check_inputs,
     .needs = needs,
     .patience_s = patience_s,
 };

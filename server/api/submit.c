@@ -168,7 +168,10 @@ static int check_inputs(const struct submit_call *call, int place, struct submit
         }
     }
     job->inputs = inputs ? json_deep_copy(inputs) : json_object();
-    return job->inputs ? TG_OK : TG_ENO_MEMORY;
+    if (!job->inputs) {
+        return TG_ENO_MEMORY;
+    }
+    return job->kind->check_inputs ? job->kind->check_inputs(job->config, job->inputs, problem) : TG_OK;
 }
 
 static void split_units(struct submitted *job) {

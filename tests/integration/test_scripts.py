@@ -44,9 +44,10 @@ def up_plays_until_interrupted(t):
     t.equal(harness.Api(url).get("/api/v1/jobs").status, 401, "status without a token")
     t.equal(api.get("/").status, 200, "the dashboard's page")
     jobs = api.pages("/api/v1/jobs")
-    t.equal([job["name"] for job in jobs], ["9x9 self-play"], "jobs")
+    names = ["9x9 policy: expert games by GNU Go", "9x9 policy: learn from them", "9x9 policy: puct against GNU Go"]
+    t.equal(sorted(job["name"] for job in jobs), names, "jobs")
     harness.wait_for(lambda: api.pages("/api/v1/games"), 90, "the first game")
-    harness.wait_for(lambda: re.search(r"[1-9]\d*/1000 games", up.log()), 30, "the progress")
+    harness.wait_for(lambda: re.search(r"[1-9]\d*/240 games", up.log()), 30, "the progress")
     pids = [pid_in(data / "up" / name) for name in ("server.pid", "worker.pid")]
     t.true(all(alive(pid) for pid in pids), "both run")
     os.killpg(up.pid, signal.SIGINT)  # as a terminal does
@@ -57,7 +58,8 @@ def up_plays_until_interrupted(t):
         again = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--detach")
         t.equal(again.wait(120), 0, "exit code of --detach")
         url, token = address_in(again.log())
-        t.equal([job["id"] for job in harness.Api(url, token=token).pages("/api/v1/jobs")], [jobs[0]["id"]], "jobs")
+        ids = [job["id"] for job in harness.Api(url, token=token).pages("/api/v1/jobs")]
+        t.equal(ids, [job["id"] for job in jobs], "jobs")
         third = t.run(UP, "--port", 0, "--data", data, "--detach", timeout=120, check=0)
         t.contains(third.stdout.decode(), "Already running", "what a third one says")
         down = t.run(DOWN, "--data", data, timeout=60, check=0)
@@ -91,7 +93,9 @@ def down_kills_no_stranger(t):
 
 def wrong_arguments_are_refused(t):
     for arguments, word in ((["--prot", "1"], "--prot"), (["--port", "x"], "--port"), (["--workers", "0"], "--workers"),
-                            (["--preset", "nonesuch"], "selfplay-9x9"), (["--port"], "--port")):
+                            (["--preset", "nonesuch"], "selfplay-9x9"), (["--port"], "--port"),
+                            (["--preset", "selfplay-9x9", "--dataset", "x"], "--dataset"),
+                            (["--dataset", "nonesuch.tar"], "nonesuch.tar")):
         with t.subtest(" ".join(arguments)):
             done = t.run(UP, *arguments, timeout=60, check=1)
             t.contains(done.stderr.decode(), word, "the message")

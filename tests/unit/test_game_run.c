@@ -73,7 +73,7 @@ static void end(struct go_player *player) {
 static void destroy(struct go_player *player) {
 }
 
-static const struct go_player_ops ops = {begin, choose, observe, final_score, end, destroy};
+static const struct go_player_ops ops = {begin, choose, observe, final_score, end, destroy, NULL};
 
 static struct scripted black, white;
 static struct record record;
@@ -92,7 +92,7 @@ static void run(const struct game_plan *plan) {
     struct problem problem = {0};
     int null = open("/dev/null", O_WRONLY);
     struct port *port = port_create(-1, null, false);
-    assert_int_equal(game_run(plan, port, &record, &problem), 0);
+    assert_int_equal(game_run(plan, &record, &problem), 0);
     port_destroy(port);
     close(null);
 }

@@ -27,7 +27,7 @@ static int choose(void *self, const struct game *game, enum color color, double 
 
 static struct gtp_engine *new_engine(void) {
     static const struct go_rules rules = {.size = 9, .komi2 = 14, .ko = KO_POSITIONAL};
-    static const struct gtp_mover mover = {NULL, choose};
+    static const struct gtp_mover mover = {.choose = choose};
     struct gtp_engine *engine = gtp_engine_create("Tengen", "1.2", &rules, &mover);
     assert_non_null(engine);
     return engine;

@@ -74,6 +74,10 @@ static void test_refusals(void **state) {
     refuse("selfplay", "{\"player\":{\"engine\":\"gnugo\"}}", TG_EINVALID, "config.player.engine");
     refuse("selfplay", "{\"player\":{\"playouts\":0}}", TG_EOUT_OF_RANGE, "config.player.playouts");
     refuse("selfplay", "{\"player\":{\"resign\":0.6}}", TG_EOUT_OF_RANGE, "config.player.resign");
+    refuse("selfplay", "{\"player\":{\"value_share\":1.5}}", TG_EOUT_OF_RANGE, "config.player.value_share");
+    refuse("sl-policy", "{\"board\":1}", TG_EOUT_OF_RANGE, "config.board");
+    refuse("sl-policy", "{\"epochs\":0}", TG_EOUT_OF_RANGE, "config.epochs");
+    refuse("sl-policy", "{\"trunk\":\"alphago\",\"blocks\":1}", TG_EOUT_OF_RANGE, "config.blocks");
     refuse("selfplay", "{\"white\":{}}", TG_EUNKNOWN_OPTION, "config.white");
     refuse("selfplay", "{\"random_moves\":200}", TG_EOUT_OF_RANGE, "config.random_moves");
     refuse("selfplay", "{\"random_moves\":9,\"max_moves\":8}", TG_EOUT_OF_RANGE, "config.random_moves");
@@ -104,6 +108,27 @@ static void check_needs(const char *name, const char *text, const char *expected
     json_decref(config);
 }
 
+static void check_networks(const char *config, const char *inputs, int error, const char *field) {
+    json_t *given = json_loads(config, 0, NULL), *names = json_loads(inputs, 0, NULL), *checked = NULL;
+    struct problem problem = {0};
+    assert_int_equal(kind_check("match", given, NULL, &checked, &problem), 0);
+    assert_int_equal(kind_match.check_inputs(checked, names, &problem), error);
+    assert_string_equal(problem.field, field);
+    json_decref(given);
+    json_decref(names);
+    json_decref(checked);
+}
+
+static void test_players_have_the_networks_that_they_need(void **state) {
+    const char *puct = "{\"a\":{\"type\":\"puct\"}}", *policy = "{\"b\":{\"type\":\"policy\"}}";
+    check_networks(puct, "{}", TG_EMISSING_FIELD, "inputs.a_network");
+    check_networks(puct, "{\"a_network\":{}}", 0, "");
+    check_networks(puct, "{\"a_network\":{},\"b_network\":{}}", TG_EINVALID, "inputs.b_network");
+    check_networks(policy, "{\"b_network\":{}}", 0, "");
+    check_networks(policy, "{\"a_network\":{}}", TG_EINVALID, "inputs.a_network");
+    check_networks("{}", "{}", 0, "");
+}
+
 static void test_needs(void **state) {
     check_needs("selfplay", "{}", "[]");
     check_needs("selfplay", "{\"player\":{\"type\":\"engine\",\"engine\":\"pachi\"}}", "[\"engine:pachi\"]");
@@ -119,6 +144,7 @@ int main(void) {
         cmocka_unit_test(test_tables_are_sound),
         cmocka_unit_test(test_descriptions),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_players_have_the_networks_that_they_need),
         cmocka_unit_test(test_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

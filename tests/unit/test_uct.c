@@ -9,13 +9,13 @@
 #include "workers/search/tactics.h"
 #include "workers/search/uct.h"
 
-static struct uct_choice choice;
+static struct search_choice choice;
 
 static struct uct_options options(uint32_t playouts, uint64_t seed) {
     struct uct_options options = uct_options_default();
-    options.playouts = playouts;
-    options.seed = seed;
-    options.memory_bytes = (size_t)16 << 20;
+    options.search.playouts = playouts;
+    options.search.seed = seed;
+    options.search.memory_bytes = (size_t)16 << 20;
     return options;
 }
 
@@ -173,7 +173,7 @@ static void test_passes_when_that_wins(void **state) {
 /* A pass would end the game as a loss; Black plays on, for White may go wrong. */
 static void test_does_not_pass_into_a_loss(void **state) {
     struct uct_options o = options(1000, 1);
-    o.resign = 0;
+    o.search.resign = 0;
     struct uct *uct = uct_create(&o);
     struct game *game = game_at(divided, WHITE, 1);
     play(game, "pass");
@@ -192,7 +192,7 @@ static void test_resigns_a_lost_game(void **state) {
     assert_true(choice.resign);
     game_destroy(game);
     uct_destroy(uct);
-    o.resign = 0;
+    o.search.resign = 0;
     uct = uct_create(&o);
     game = game_at(divided, BLACK, 61);
     search(uct, game);
@@ -210,7 +210,7 @@ static void test_takes_dead_stones_off_when_it_needs_them(void **state) {
                                "X X O O .\n"
                                ". X O . O\n";
     struct uct_options o = options(2000, 1);
-    o.resign = 0;
+    o.search.resign = 0;
     struct uct *uct = uct_create(&o);
     struct game *game = game_at(text, BLACK, 5);
     for (int turn = 0; turn < 10 && !game_over(game); turn++) {
@@ -251,7 +251,7 @@ static void test_plays_legal_games_and_keeps_its_tree_sound(void **state) {
     uint64_t fingerprint;
     for (int i = 0; i < 24; i++) {
         struct uct_options o = options(150, (uint64_t)i + 1);
-        o.resign = 0;
+        o.search.resign = 0;
         o.rollout.kind = i % 2 ? ROLLOUT_RANDOM : ROLLOUT_PATTERN;
         o.exploration = i % 3 ? 0 : 0.5;
         o.expand_visits = (uint32_t)(i % 4);
@@ -261,8 +261,8 @@ static void test_plays_legal_games_and_keeps_its_tree_sound(void **state) {
 
 static void test_a_full_pool_goes_on(void **state) {
     struct uct_options o = options(3000, 9);
-    o.memory_bytes = 1; /* the least there is: 4,096 nodes */
-    o.early_stop = false;
+    o.search.memory_bytes = 1; /* the least there is: 4,096 nodes */
+    o.search.early_stop = false;
     struct uct *uct = uct_create(&o);
     const struct go_rules rules = {.size = 9, .komi2 = 15, .ko = KO_POSITIONAL};
     struct game *game = game_create(&rules);
@@ -283,14 +283,14 @@ static void test_same_seed_same_game(void **state) {
     play_game(5, KO_POSITIONAL, false, &o, &first);
     play_game(5, KO_POSITIONAL, false, &o, &again);
     assert_int_equal(first, again);
-    o.seed = 6;
+    o.search.seed = 6;
     play_game(5, KO_POSITIONAL, false, &o, &other);
     assert_int_not_equal(first, other);
 }
 
 static void test_reuses_the_tree_of_the_game_that_went_on(void **state) {
     struct uct_options o = options(1000, 2);
-    o.early_stop = false;
+    o.search.early_stop = false;
     struct uct *uct = uct_create(&o);
     const struct go_rules rules = {.size = 9, .komi2 = 15, .ko = KO_POSITIONAL};
     struct game *game = game_create(&rules);
@@ -317,7 +317,7 @@ static void test_reuses_the_tree_of_the_game_that_went_on(void **state) {
  * simulations. */
 static void test_amaf_counts(void **state) {
     struct uct_options o = options(2000, 4);
-    o.early_stop = false;
+    o.search.early_stop = false;
     struct uct *uct = uct_create(&o);
     const struct go_rules rules = {.size = 7, .komi2 = 15, .ko = KO_POSITIONAL};
     struct game *game = game_create(&rules);
@@ -416,7 +416,7 @@ static void test_early_stop_keeps_the_move(void **state) {
         go_move found[2];
         for (int early = 0; early < 2; early++) {
             struct uct_options o = options(2000, seed);
-            o.early_stop = early;
+            o.search.early_stop = early;
             struct uct *uct = uct_create(&o);
             struct game *game = game_at(". . . . .\n. X O . .\n. . X O .\n. . . . .\n. . . . .\n", BLACK, 1);
             search(uct, game);

@@ -1,4 +1,7 @@
-/* go_player.h - whoever can play Go: one interface for the tree search, GTP engines and what comes.
+/* go_player.h - whoever can play Go: one interface for tree searches, networks and GTP engines.
+ *
+ * A player that needs a network does not call it: choose() returns PLAYER_WAITS, its requests are answered
+ * by whoever runs the game (game_run.h), together with those of other games, and choose() is called again.
  *
  * A player may fail: an engine dies, hangs or answers nonsense. That is not the task's failure but loses the
  * game: such a call returns TG_EENGINE with player->forfeit filled, and the game loop does the rest.
@@ -9,6 +12,7 @@
 
 #include "proto/base/error.h"
 #include "workers/go/game.h"
+#include "workers/search/evaluator.h"
 #include "workers/task/port.h"
 #include "workers/task/task.h"
 
@@ -47,12 +51,14 @@ struct forfeit {
     char note[FORFEIT_NOTE_MAX];
 };
 
+enum { PLAYER_WAITS = 1 }; /* no error: choose() is to be called again when the requests are answered */
+
 struct go_player;
 
 struct go_player_ops {
     /* A new game; `game` has its rules and the opening that was played already. */
     int (*begin)(struct go_player *player, const struct game *game, uint64_t seed, struct problem *problem);
-    /* Chooses a move for `color`. *resign: gives up instead. */
+    /* Chooses a move for `color`. *resign: gives up instead. May return PLAYER_WAITS. */
     int (*choose)(struct go_player *player, const struct game *game, enum color color, go_move *move,
                   bool *resign, struct thought *thought, struct problem *problem);
     /* The other side has played; `game` includes the move. */
@@ -63,27 +69,45 @@ struct go_player_ops {
     /* The game is over, however it ended; a player that failed recovers here. */
     void (*end)(struct go_player *player);
     void (*destroy)(struct go_player *player);
+    /* After PLAYER_WAITS: what player->evaluator is to answer, valid until choose(). NULL: never waits. */
+    struct evaluation *const *(*requests)(struct go_player *player, int *count);
 };
 
 struct go_player {
     const struct go_player_ops *ops;
-    struct port *port; /* to know about orders while it thinks */
+    struct port *port;           /* to know about orders while it thinks */
+    struct evaluator *evaluator; /* borrowed; NULL when it needs none */
     char name[PLAYER_NAME_MAX];
     struct forfeit forfeit;
 };
 
-/* The player that an object of player_options describes (proto/kinds/player.h). TG_EENGINE with field
- * "engine" when this machine does not offer the engine. */
-int go_player_create(const json_t *options, const struct task *task, struct port *port,
+/* The same player once for each of several games that are played side by side: they share a network and
+ * nothing else. */
+struct go_team {
+    int count;
+    struct go_player **players;  /* [count] */
+    struct evaluator *evaluator; /* NULL: none */
+};
+/* The players that an object of player_options describes. network: the name of the task's input that holds
+ * its checkpoint. board: the size that is to be played. TG_EENGINE with field "engine" when this machine does
+ * not offer the engine; TG_EMISSING_FIELD when the network is; TG_EINVALID when it does not fit. Destroy in
+ * any case. */
+int go_team_create(const json_t *options, const char *network, int board, int count, const struct task *task,
+                   struct port *port, struct go_team *team, struct problem *problem);
+void go_team_destroy(struct go_team *team);
+
+/* The tree search; the network's move or its search; the GTP engine of that name among the task's engines. */
+int go_player_uct(const json_t *options, struct port *port, struct go_player **player);
+int go_player_puct(const json_t *options, struct evaluator *evaluator, struct port *port,
+                   struct go_player **player);
+int go_player_engine(const char *name, double seconds, const struct task *task, struct port *port,
                      struct go_player **player, struct problem *problem);
 void go_player_destroy(struct go_player *player); /* NULL is fine */
 
-/* The tree search; the GTP engine of that name among the task's engines. */
-int go_player_uct(const json_t *options, struct port *port, struct go_player **player);
-int go_player_engine(const char *name, double seconds, const struct task *task, struct port *port,
-                     struct go_player **player, struct problem *problem);
-
 /* The task's order as a stop callback of searches and waits; keeps the agent informed that work goes on. */
 bool go_player_stopped(void *port);
+
+struct search_choice;
+void go_player_keep_thought(const struct search_choice *choice, struct thought *thought);
 
 #endif

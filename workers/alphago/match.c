@@ -7,9 +7,10 @@
 #include "workers/alphago/games.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct match {
-    struct go_player *a, *b;
+    struct go_team a, b;
     int64_t first_number; /* the number of the even game last played, -1 before one was */
     int first_points;     /* half points of A in it */
 };
@@ -18,10 +19,11 @@ static bool a_is_black(int64_t number) {
     return number % 2 == 0;
 }
 
-static void plan_game(void *self, int64_t number, struct game_plan *plan) {
+static void plan_game(void *self, int seat, int64_t number, struct game_plan *plan) {
     struct match *match = self;
-    plan->player[BLACK] = a_is_black(number) ? match->a : match->b;
-    plan->player[WHITE] = a_is_black(number) ? match->b : match->a;
+    struct go_player *a = match->a.players[seat], *b = match->b.players[seat];
+    plan->player[BLACK] = a_is_black(number) ? a : b;
+    plan->player[WHITE] = a_is_black(number) ? b : a;
 }
 
 /* A's half points: 0, 1 or 2. */
@@ -50,15 +52,21 @@ static int count_game(void *self, int64_t number, const struct record *record, j
 
 int match_run(const struct task *task, struct port *port, struct problem *problem) {
     static const struct games_ops ops = {.plan = plan_game, .count = count_game, .group = 2};
+    const json_t *players[] = {option_object(task->config, "a"), option_object(task->config, "b")};
+    const int seats = games_seats(task->config, task, players, 2);
+    const int board = (int)option_int(task->config, "board");
     struct match match = {.first_number = -1};
-    int error = go_player_create(option_object(task->config, "a"), task, port, &match.a, problem);
-    if (error)
+    int error = go_team_create(players[0], "a_network", board, seats, task, port, &match.a, problem);
+    if (error && strncmp(problem->field, "inputs", 6) != 0)
         problem_prefix(problem, "a");
-    if (!error && (error = go_player_create(option_object(task->config, "b"), task, port, &match.b, problem)))
+    if (!error &&
+        (error = go_team_create(players[1], "b_network", board, seats, task, port, &match.b, problem)) &&
+        strncmp(problem->field, "inputs", 6) != 0)
         problem_prefix(problem, "b");
     if (!error)
-        error = games_run(task, port, (int)option_int(task->config, "opening_moves"), &ops, &match, problem);
-    go_player_destroy(match.a);
-    go_player_destroy(match.b);
+        error = games_run(task, port, (int)option_int(task->config, "opening_moves"), seats, &ops, &match,
+                          problem);
+    go_team_destroy(&match.a);
+    go_team_destroy(&match.b);
     return error;
 }

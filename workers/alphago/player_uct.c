@@ -8,8 +8,8 @@
 struct player_uct {
     struct go_player base;
     struct uct_options options;
-    struct uct *uct;           /* one for each game, so that a game depends on its own seed alone */
-    struct uct_choice *choice; /* large: kept off the stack */
+    struct uct *uct;              /* one for each game, so that a game depends on its own seed alone */
+    struct search_choice *choice; /* large: kept off the stack */
 };
 
 static void uct_end(struct go_player *player) {
@@ -23,20 +23,9 @@ static int uct_begin(struct go_player *player, const struct game *game, uint64_t
     struct player_uct *self = (struct player_uct *)player;
     (void)game;
     uct_end(player);
-    self->options.seed = seed;
+    self->options.search.seed = seed;
     self->uct = uct_create(&self->options);
     return self->uct ? 0 : problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a search tree");
-}
-
-static void keep_thought(const struct uct_choice *choice, struct thought *thought) {
-    thought->visits = choice->root_visits;
-    thought->winrate = choice->winrate;
-    thought->child_count = 0;
-    for (int i = 0; i < choice->child_count && choice->children[i].visits; i++) {
-        thought->children[i].move = choice->children[i].move;
-        thought->children[i].visits = choice->children[i].visits;
-        thought->child_count++;
-    }
 }
 
 static int uct_choose(struct go_player *player, const struct game *game, enum color color, go_move *move,
@@ -49,7 +38,7 @@ static int uct_choose(struct go_player *player, const struct game *game, enum co
         return TG_ECANCELLED;
     *move = self->choice->move;
     *resign = self->choice->resign;
-    keep_thought(self->choice, thought);
+    go_player_keep_thought(self->choice, thought);
     return 0;
 }
 
@@ -77,10 +66,10 @@ static const struct go_player_ops uct_ops = {
 static void name_player(struct player_uct *self) {
     const struct uct_options *options = &self->options;
     const char *rollout = options->rollout.kind == ROLLOUT_RANDOM ? " random" : "";
-    if (options->seconds > 0)
-        snprintf(self->base.name, sizeof(self->base.name), "uct %gs%s", options->seconds, rollout);
+    if (options->search.seconds > 0)
+        snprintf(self->base.name, sizeof(self->base.name), "uct %gs%s", options->search.seconds, rollout);
     else
-        snprintf(self->base.name, sizeof(self->base.name), "uct %u%s", options->playouts, rollout);
+        snprintf(self->base.name, sizeof(self->base.name), "uct %u%s", options->search.playouts, rollout);
 }
 
 int go_player_uct(const json_t *options, struct port *port, struct go_player **player) {
@@ -95,9 +84,9 @@ int go_player_uct(const json_t *options, struct port *port, struct go_player **p
     const double seconds = option_number(options, "seconds");
     self->base = (struct go_player){.ops = &uct_ops, .port = port};
     self->options = uct_options_default();
-    self->options.resign = option_number(options, "resign");
-    self->options.seconds = seconds;
-    self->options.playouts = seconds > 0 ? 0 : (uint32_t)option_int(options, "playouts");
+    self->options.search.resign = option_number(options, "resign");
+    self->options.search.seconds = seconds;
+    self->options.search.playouts = seconds > 0 ? 0 : (uint32_t)option_int(options, "playouts");
     if (strcmp(option_string(options, "rollout"), "random") == 0)
         self->options.rollout = rollout_policy_default(ROLLOUT_RANDOM);
     name_player(self);

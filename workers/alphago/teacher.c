@@ -1,7 +1,7 @@
 /* teacher.c - the kind teacher: a GTP engine against itself, for games to learn from. */
 #include "workers/alphago/games.h"
 
-static void plan_game(void *self, int64_t number, struct game_plan *plan) {
+static void plan_game(void *self, int seat, int64_t number, struct game_plan *plan) {
     plan->player[BLACK] = plan->player[WHITE] = self;
 }
 
@@ -12,7 +12,7 @@ int teacher_run(const struct task *task, struct port *port, struct problem *prob
                                  option_number(task->config, "seconds"), task, port, &player, problem);
     if (error)
         return error;
-    error = games_run(task, port, (int)option_int(task->config, "random_moves"), &ops, player, problem);
+    error = games_run(task, port, (int)option_int(task->config, "random_moves"), 1, &ops, player, problem);
     go_player_destroy(player);
     return error;
 }

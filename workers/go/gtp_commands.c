@@ -97,7 +97,7 @@ static const char *boardsize(struct gtp_engine *engine, const struct gtp_words *
     long size;
     if (!read_int(words->word[0], &size))
         return syntax_error;
-    if (size < BOARD_SIZE_MIN || size > BOARD_SIZE_MAX)
+    if (size < BOARD_SIZE_MIN || size > BOARD_SIZE_MAX || (engine->mover.size && size != engine->mover.size))
         return "unacceptable size";
     return new_game(engine, (int)size, game_rules(engine->game)->komi2);
 }

@@ -22,6 +22,7 @@ enum { GTP_LINE_MAX = 8192, GTP_WORDS_MAX = 1024 };
 
 struct gtp_mover {
     void *self;
+    int size; /* the only board that it can play on; 0: any */
     /* Chooses a move for `color` in the game, within `seconds` (0: no limit but its own). 0 or an error. */
     int (*choose)(void *self, const struct game *game, enum color color, double seconds, go_move *move,
                   bool *resign);

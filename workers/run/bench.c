@@ -10,6 +10,7 @@ static const struct bench {
 } benches[] = {
     {"playouts", "uniformly random games from the empty board", bench_playouts},
     {"search-uct", "simulations of the tree search from the empty board", bench_search_uct},
+    {"search", "evaluations of lock-step self-play, against the network alone", bench_search},
     {"infer", "evaluations of a residual network with policy and value heads", bench_infer},
     {"train", "training steps of the same network", bench_train},
     {"dqn-step", "updates of DQN on MinAtar's network", bench_dqn_step},

@@ -38,13 +38,13 @@ static int measure(const json_t *options, struct outcome *outcome) {
     const struct go_rules rules = {
         .size = (int)option_int(options, "board"), .komi2 = 15, .ko = KO_POSITIONAL};
     const bool random = option_string(options, "rollout")[0] == 'r';
-    search.playouts = 0;
-    search.seed = (uint64_t)option_int(options, "seed");
-    search.memory_bytes = (size_t)option_int(options, "memory") << 20;
+    search.search.playouts = 0;
+    search.search.seed = (uint64_t)option_int(options, "seed");
+    search.search.memory_bytes = (size_t)option_int(options, "memory") << 20;
     search.rollout = rollout_policy_default(random ? ROLLOUT_RANDOM : ROLLOUT_PATTERN);
     struct game *game = game_create(&rules);
     struct uct *uct = uct_create(&search);
-    struct uct_choice *choice = malloc(sizeof(*choice));
+    struct search_choice *choice = malloc(sizeof(*choice));
     const int64_t start = clock_monotonic_ns();
     int error = game && uct && choice
                     ? uct_search(uct, game, BLACK, option_number(options, "seconds"), NULL, NULL, choice)

@@ -1,4 +1,4 @@
-/* gtp_command.c - the tree search as a GTP engine on stdin and stdout. */
+/* gtp_command.c - the tree searches, and a network alone, as a GTP engine on stdin and stdout. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,16 +7,36 @@
 #include "proto/kinds/player.h"
 #include "workers/go/gtp_engine.h"
 #include "workers/run/run.h"
+#include "workers/search/puct.h"
 #include "workers/search/uct.h"
 
+static const char *const modes[] = {"puct", "policy", NULL};
+
 static const struct option_spec gtp_options[] = {
+    {.name = "checkpoint",
+     .type = OPTION_STRING,
+     .min = 0,
+     .max = 4096,
+     .initial = "\"\"",
+     .help = "file of a network that guides the search; its board size is played"},
+    {.name = "player",
+     .type = OPTION_CHOICE,
+     .choices = modes,
+     .initial = "\"puct\"",
+     .help = "with a checkpoint: the search (puct) or the network's own move (policy)"},
+    {.name = "value_share",
+     .type = OPTION_NUMBER,
+     .min = 0,
+     .max = 1,
+     .initial = "0.5",
+     .help = "with a checkpoint that has a value head: its share in a leaf's result"},
     {.name = "playouts",
      .type = OPTION_INT,
-     .min = 1,
+     .min = 0,
      .max = 1e9,
-     .initial = "10000",
+     .initial = "0",
      .unit = "playouts",
-     .help = "search effort of a move when the controller sets no time"},
+     .help = "search effort of a move when the controller sets no time; 0: 10000, or 1000 with a network"},
     {.name = "seconds",
      .type = OPTION_NUMBER,
      .min = 0,
@@ -49,28 +69,60 @@ static const struct option_spec gtp_options[] = {
 
 /* The search stays for the whole session and notices itself what the game has become. */
 struct mover {
-    struct uct *uct;
-    struct uct_choice choice;
+    struct uct *uct; /* without a checkpoint; else: */
+    struct puct *puct;
+    struct evaluator *evaluator;
+    struct search_choice choice;
 };
 
 static int choose(void *self, const struct game *game, enum color color, double seconds, go_move *move,
                   bool *resign) {
     struct mover *mover = self;
-    int error = uct_search(mover->uct, game, color, seconds, NULL, NULL, &mover->choice);
+    struct problem problem = {0};
+    int error = mover->uct ? uct_search(mover->uct, game, color, seconds, NULL, NULL, &mover->choice)
+                           : puct_search(mover->puct, mover->evaluator, game, color, seconds, NULL, NULL,
+                                         &mover->choice, &problem);
+    if (problem.error)
+        run_complain("gtp", &problem);
     *move = mover->choice.move;
     *resign = mover->choice.resign;
     return error;
 }
 
-static struct uct *create_search(const json_t *options) {
+static void read_search(const json_t *options, uint32_t playouts, struct search_options *search) {
+    const int64_t seed = option_int(options, "random_seed"), asked = option_int(options, "playouts");
+    search->seconds = option_number(options, "seconds");
+    search->playouts = search->seconds > 0 ? 0 : asked ? (uint32_t)asked : playouts;
+    search->resign = option_number(options, "resign");
+    search->memory_bytes = (size_t)option_int(options, "memory") << 20;
+    search->seed = (uint64_t)(seed ? seed : clock_monotonic_ns());
+}
+
+enum { UCT_PLAYOUTS = 10000, PUCT_PLAYOUTS = 1000, BATCH_MAX = 16 };
+
+static int create_puct(const json_t *options, struct mover *mover, struct problem *problem) {
+    struct puct_options search = puct_options_default();
+    int error =
+        evaluator_network(option_string(options, "checkpoint"), 0, BATCH_MAX, &mover->evaluator, problem);
+    if (error)
+        return error;
+    read_search(options, PUCT_PLAYOUTS, &search.search);
+    search.value_share = mover->evaluator->has_value ? option_number(options, "value_share") : 0;
+    if (strcmp(option_string(options, "player"), "policy") == 0) {
+        search.search.playouts = 0;
+        search.search.seconds = 0;
+    }
+    mover->puct = puct_create(&search);
+    return mover->puct ? 0 : problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a search tree");
+}
+
+static int create_search(const json_t *options, struct mover *mover, struct problem *problem) {
+    if (option_string(options, "checkpoint")[0])
+        return create_puct(options, mover, problem);
     struct uct_options search = uct_options_default();
-    const int64_t seed = option_int(options, "random_seed");
-    search.seconds = option_number(options, "seconds");
-    search.playouts = search.seconds > 0 ? 0 : (uint32_t)option_int(options, "playouts");
-    search.resign = option_number(options, "resign");
-    search.memory_bytes = (size_t)option_int(options, "memory") << 20;
-    search.seed = (uint64_t)(seed ? seed : clock_monotonic_ns());
-    return uct_create(&search);
+    read_search(options, UCT_PLAYOUTS, &search.search);
+    mover->uct = uct_create(&search);
+    return mover->uct ? 0 : problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a search tree");
 }
 
 static int read_rules(const json_t *options, struct go_rules *rules, struct problem *problem) {
@@ -82,19 +134,28 @@ static int read_rules(const json_t *options, struct go_rules *rules, struct prob
     return error ? error : rules_ko_parse(option_string(options, "ko"), &rules->ko);
 }
 
-static int serve(const json_t *options, const struct go_rules *rules) {
+static int serve(const json_t *options, struct go_rules *rules) {
     struct mover *self = calloc(1, sizeof(*self));
-    if (self)
-        self->uct = create_search(options);
-    const struct gtp_mover mover = {self, choose};
-    struct gtp_engine *engine =
-        self && self->uct ? gtp_engine_create("Tengen", TENGEN_VERSION, rules, &mover) : NULL;
-    int error = engine ? gtp_engine_run(engine, stdin, stdout) : TG_ENO_MEMORY;
+    struct problem problem = {0};
+    int error = self ? create_search(options, self, &problem)
+                     : problem_set(&problem, TG_ENO_MEMORY, NULL, "no memory");
+    if (!error) {
+        struct gtp_mover mover = {.self = self, .choose = choose};
+        if (self->evaluator)
+            mover.size = rules->size = self->evaluator->size;
+        struct gtp_engine *engine = gtp_engine_create("Tengen", TENGEN_VERSION, rules, &mover);
+        error = engine ? gtp_engine_run(engine, stdin, stdout) : TG_ENO_MEMORY;
+        if (error)
+            problem_set(&problem, error, NULL, "%s", tg_error_title(error));
+        gtp_engine_destroy(engine);
+    }
     if (error)
-        fprintf(stderr, "tengen-run gtp: %s\n", tg_error_title(error));
-    gtp_engine_destroy(engine);
-    if (self)
+        run_complain("gtp", &problem);
+    if (self) {
         uct_destroy(self->uct);
+        puct_destroy(self->puct);
+        evaluator_destroy(self->evaluator);
+    }
     free(self);
     return error ? RUN_FAILED : RUN_OK;
 }

@@ -15,6 +15,7 @@ static const struct command {
     {"bench", "measure: bench NAME [options] --json", command_bench},
     {"sgf-check", "replay SGF files, folders and archives: sgf-check PATH...", sgf_check},
     {"dataset-check", "what a data set is: dataset-check PATH|-", command_dataset_check},
+    {"accuracy", "score a policy on games: accuracy --checkpoint FILE PATH...", command_accuracy},
     {"kinds", "the kinds of tasks and their options: kinds [NAME]", command_kinds},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -18,7 +18,9 @@ int command_gtp(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_kinds(int argc, char **argv);
 int command_dataset_check(int argc, char **argv); /* PATH, or - for the standard input */
+int command_accuracy(int argc, char **argv);
 
+int bench_search(int argc, char **argv);
 int bench_search_uct(int argc, char **argv);
 int bench_infer(int argc, char **argv);
 int bench_train(int argc, char **argv);

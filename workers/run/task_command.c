@@ -21,8 +21,9 @@ static const struct runner {
     const struct kind *kind;
     int (*run)(const struct task *task, struct port *port, struct problem *problem);
 } runners[] = {
-    {&kind_selfplay, selfplay_run}, {&kind_teacher, teacher_run},   {&kind_match, match_run},
-    {&kind_classify, classify_run}, {&kind_evaluate, evaluate_run}, {&kind_seq2seq, seq2seq_run},
+    {&kind_selfplay, selfplay_run},   {&kind_teacher, teacher_run},   {&kind_match, match_run},
+    {&kind_sl_policy, sl_policy_run}, {&kind_classify, classify_run}, {&kind_evaluate, evaluate_run},
+    {&kind_seq2seq, seq2seq_run},
 };
 
 static const struct option_spec task_options[] = {

@@ -29,18 +29,23 @@
 enum node_flag {
     NODE_ILLEGAL = 1,  /* the move would repeat a position: found when the move was first tried */
     NODE_TERMINAL = 2, /* two passes: the position is scored as it stands */
+    NODE_PENDING = 4,  /* puct: its children wait for an evaluator's answer */
 };
 
 struct node {
-    uint32_t visits;      /* simulations through this node */
-    float value;          /* their mean result; see point of view */
-    uint32_t amaf_visits; /* simulations through the parent in which the side later played here first */
-    float amaf_value;     /* their mean result */
+    uint32_t visits; /* simulations through this node */
+    float value;     /* their mean result; see point of view */
+    union {
+        uint32_t
+            amaf_visits; /* uct: simulations through the parent in which the side later played here first */
+        uint32_t in_flight; /* puct: simulations through this node whose leaf is still being judged */
+    };
+    float amaf_value;     /* uct: mean result of amaf_visits */
     uint32_t first_child; /* 0: not expanded */
     uint16_t child_count;
     go_move move;
-    float prior_value;     /* what is believed of the move before it is tried ... */
-    uint16_t prior_visits; /* ... and how many simulations that belief is worth */
+    float prior_value;     /* uct: what is believed of the move before it is tried; puct: its probability */
+    uint16_t prior_visits; /* uct: how many simulations that belief is worth */
     uint16_t flags;        /* enum node_flag */
 };
 _Static_assert(sizeof(struct node) == 32, "two nodes fill a cache line");

@@ -1,0 +1,136 @@
+#include "workers/alphago/experts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool expert_held_out(const struct game *game, double share) {
+    return (double)(expert_game_hash(game) >> 11) * 0x1.0p-53 < share;
+}
+
+int expert_result(const struct expert_game *game, enum color color) {
+    if (!game->has_winner)
+        return RESULT_UNKNOWN;
+    return game->winner == EMPTY ? 0 : game->winner == color ? 1 : -1;
+}
+
+int expert_positions(const struct expert_game *game, expert_position *each, void *user) {
+    struct board board;
+    board_copy(&board, game_start(game->game));
+    int error = 0;
+    for (int i = 0; i < game_move_count(game->game) && !error; i++) {
+        enum color color;
+        const go_move move = game_move(game->game, i, &color);
+        if (board.to_move != color) { /* records in which a colour moves twice */
+            board.to_move = (uint8_t)color;
+            board.ko = PASS;
+        }
+        if (i >= game->opening_moves)
+            error = each(user, &board, move, i);
+        board_play(&board, color, move);
+    }
+    return error;
+}
+
+static int make_room(struct experts *set) {
+    if (set->count < set->room)
+        return 0;
+    const int64_t room = set->room ? set->room * 2 : 1024;
+    const size_t points = (size_t)(set->size * set->size);
+    uint8_t *codes = realloc(set->codes, (size_t)room * points);
+    set->codes = codes ? codes : set->codes;
+    uint16_t *moves = realloc(set->moves, (size_t)room * sizeof(*moves));
+    set->moves = moves ? moves : set->moves;
+    int8_t *results = realloc(set->results, (size_t)room);
+    set->results = results ? results : set->results;
+    if (!codes || !moves || !results)
+        return TG_ENO_MEMORY;
+    set->room = room;
+    return 0;
+}
+
+struct reading {
+    const struct expert_filter *filter;
+    struct expert_sets *sets;
+    struct problem *problem;
+    const struct expert_game *game; /* at hand */
+    struct experts *set;            /* where it goes */
+};
+
+static bool wanted(const struct reading *reading, enum color color) {
+    const struct expert_filter *filter = reading->filter;
+    if (reading->set == &reading->sets->held_out)
+        return true;
+    if (filter->min_rating && reading->game->rating[color] < filter->min_rating)
+        return false;
+    return !filter->winners_only || (reading->game->has_winner && reading->game->winner == color);
+}
+
+static int add_position(void *user, const struct board *board, go_move move, int number) {
+    struct reading *reading = user;
+    struct experts *set = reading->set;
+    const enum color color = (enum color)board->to_move;
+    (void)number;
+    if (!wanted(reading, color))
+        return 0;
+    const int error = make_room(set);
+    if (error)
+        return error;
+    encode_codes(board, set->codes + set->count * board_points(board));
+    set->moves[set->count] = (uint16_t)board_index(board, move);
+    set->results[set->count] = (int8_t)expert_result(reading->game, color);
+    set->count++;
+    return 0;
+}
+
+static int add_game(void *user, const struct expert_game *game) {
+    struct reading *reading = user;
+    struct expert_sets *sets = reading->sets;
+    const int size = game_rules(game->game)->size, first = sets->train.size;
+    if (reading->filter->board && size != reading->filter->board) {
+        sets->other_sizes++;
+        return 0;
+    }
+    if (first && size != first)
+        return problem_set(reading->problem, TG_EINVALID, "games",
+                           "board sizes differ: %s has %dx%d after games of %dx%d; give `board` to use the "
+                           "games of one size",
+                           game->name, size, size, first, first);
+    sets->train.size = sets->held_out.size = size;
+    reading->game = game;
+    reading->set = expert_held_out(game->game, reading->filter->held_out) ? &sets->held_out : &sets->train;
+    reading->set->games++;
+    return expert_positions(game, add_position, reading);
+}
+
+static int nothing_usable(const struct expert_sets *sets, const char *path, struct problem *problem) {
+    const struct expert_tally *tally = &sets->tally;
+    return problem_set(problem, TG_EINVALID, "games",
+                       "no usable game to train on: of %lld games %lld are of another board size, %lld are "
+                       "held out, the rest is filtered; %lld unreadable and %lld with illegal moves%s%s",
+                       (long long)tally->games, (long long)sets->other_sizes, (long long)sets->held_out.games,
+                       (long long)tally->unreadable, (long long)tally->illegal,
+                       tally->first_problem[0] ? "; first: " : "", tally->first_problem);
+}
+
+int experts_read(const char *path, const struct expert_filter *filter, struct expert_sets *out,
+                 struct problem *problem) {
+    memset(out, 0, sizeof(*out));
+    struct reading reading = {.filter = filter, .sets = out, .problem = problem};
+    int error = expert_games_visit(path, add_game, &reading, &out->tally, problem);
+    if (error == TG_ENO_MEMORY)
+        return problem_set(problem, error, "games", "no memory for %lld positions",
+                           (long long)(out->train.count + out->held_out.count));
+    return error || out->train.count ? error : nothing_usable(out, path, problem);
+}
+
+static void free_set(struct experts *set) {
+    free(set->codes);
+    free(set->moves);
+    free(set->results);
+    *set = (struct experts){0};
+}
+
+void experts_free(struct expert_sets *sets) {
+    free_set(&sets->train);
+    free_set(&sets->held_out);
+}

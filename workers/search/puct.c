@@ -1,0 +1,415 @@
+#include "workers/search/puct.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proto/base/clock.h"
+#include "workers/search/mcts.h"
+#include "workers/search/pattern3.h"
+
+/* A leaf whose position waits for the evaluator. */
+struct flight {
+    struct path path;
+    struct evaluation evaluation;
+    float rollout; /* Black's result of its rollout */
+    bool root;     /* the root itself, before the first simulation: nothing is backed up */
+};
+
+struct puct {
+    struct mcts mcts;
+    struct puct_options options;
+    struct mcts_steps steps;
+    struct flight *flights;       /* [options.leaves] */
+    struct evaluation **requests; /* [options.leaves]: those in flight, in order */
+    int waiting;                  /* flights that wait for an answer */
+
+    /* The search at hand. */
+    enum color color;
+    int64_t end_ns; /* INT64_MAX: none */
+    uint32_t limit, done;
+    bool stopped, decided; /* decided: the move is known without a search */
+    bool noisy;            /* the root's priors hold noise */
+    float root_value;      /* without search: the network's opinion, -1 to 1 */
+    struct playout_record playout;
+};
+
+struct puct_options puct_options_default(void) {
+    return (struct puct_options){
+        .search =
+            {
+                .playouts = 1000,
+                .resign = 0.1,
+                .memory_bytes = (size_t)64 << 20,
+                .seed = 1,
+                .early_stop = true,
+                .reuse_tree = true,
+            },
+        .c_puct = 1.25,
+        .fpu_reduction = 0.1,
+        .prior_temperature = 1,
+        .virtual_loss = 1,
+        .expand_visits = 1,
+        .leaves = 8,
+        .rollout = rollout_policy_default(ROLLOUT_PATTERN),
+    };
+}
+
+static struct node *select_child(void *self, struct node *parent);
+
+struct puct *puct_create(const struct puct_options *options) {
+    TG_ASSERT(options->leaves >= 1 && options->leaves <= PUCT_LEAVES_MAX);
+    struct puct *puct = calloc(1, sizeof(*puct));
+    if (!puct)
+        return NULL;
+    puct->options = *options;
+    puct->steps = (struct mcts_steps){puct, select_child, NULL};
+    puct->flights = malloc((size_t)options->leaves * sizeof(*puct->flights));
+    puct->requests = malloc((size_t)options->leaves * sizeof(struct evaluation *));
+    if (!puct->flights || !puct->requests || mcts_init(&puct->mcts, &options->search)) {
+        puct_destroy(puct);
+        return NULL;
+    }
+    for (int i = 0; i < options->leaves; i++)
+        puct->requests[i] = &puct->flights[i].evaluation;
+    pattern3_setup();
+    return puct;
+}
+
+void puct_destroy(struct puct *puct) {
+    if (!puct)
+        return;
+    mcts_release(&puct->mcts);
+    free(puct->flights);
+    free(puct->requests);
+    free(puct);
+}
+
+struct tree *puct_tree(struct puct *puct) {
+    return puct->mcts.tree;
+}
+
+/* ---- Selection ---- */
+
+static float score(const struct puct *puct, const struct node *node, float scale, float untried) {
+    const float n = (float)node->visits, lost = (float)(node->in_flight * puct->options.virtual_loss);
+    const float q = n + lost > 0 ? n * node->value / (n + lost) : untried;
+    return q + scale * node->prior_value / (1 + n + lost);
+}
+
+static struct node *select_child(void *self, struct node *parent) {
+    const struct puct *puct = self;
+    struct node *first = tree_node(puct->mcts.tree, parent->first_child), *best = NULL;
+    const float simulations = (float)(parent->visits + parent->in_flight);
+    const float scale = (float)puct->options.c_puct * sqrtf(simulations > 1 ? simulations : 1);
+    const float own = parent->visits ? 1 - parent->value : 0.5f; /* seen by who chooses here */
+    float untried = own - (float)puct->options.fpu_reduction, best_score = -1;
+    untried = untried > 0 ? untried : 0;
+    for (int i = 0; i < parent->child_count; i++) {
+        if (first[i].flags & NODE_ILLEGAL)
+            continue;
+        const float s = score(puct, &first[i], scale, untried);
+        if (s > best_score) {
+            best_score = s;
+            best = &first[i];
+        }
+    }
+    TG_ASSERT(best != NULL); /* the pass is always legal */
+    return best;
+}
+
+/* ---- Priors ---- */
+
+/* The softmax of the moves' logits over the temperature. */
+static void set_priors(const struct puct *puct, const struct evaluation *answer, struct node *children,
+                       int count) {
+    const float sharpness = (float)(1 / puct->options.prior_temperature);
+    float most = -INFINITY, sum = 0;
+    for (int i = 0; i < count; i++) {
+        children[i].prior_value = answer->logits[board_index(&answer->board, children[i].move)];
+        most = children[i].prior_value > most ? children[i].prior_value : most;
+    }
+    for (int i = 0; i < count; i++)
+        sum += children[i].prior_value = expf(sharpness * (children[i].prior_value - most));
+    for (int i = 0; i < count; i++)
+        children[i].prior_value /= sum;
+}
+
+static void expand(struct puct *puct, struct node *leaf, const struct evaluation *answer) {
+    go_move moves[BOARD_POINTS_MAX + 1];
+    const int count = mcts_candidates(&answer->board, moves);
+    struct node *children = tree_expand(puct->mcts.tree, leaf, moves, count);
+    if (children)
+        set_priors(puct, answer, children, count);
+}
+
+/* Marsaglia & Tsang 2000; for a shape below 1 by the usual power of a uniform number. */
+static double draw_gamma(struct rng *rng, double shape) {
+    if (shape < 1)
+        return draw_gamma(rng, shape + 1) * pow(1 - rng_uniform(rng), 1 / shape);
+    const double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        const double x = rng_gauss(rng), v = (1 + c * x) * (1 + c * x) * (1 + c * x);
+        if (v > 0 && log(1 - rng_uniform(rng)) < 0.5 * x * x + d - d * v + d * log(v))
+            return d * v;
+    }
+}
+
+static void add_noise(struct puct *puct) {
+    const struct node *root = tree_node(puct->mcts.tree, TREE_ROOT);
+    struct node *children = tree_node(puct->mcts.tree, root->first_child);
+    double drawn[BOARD_POINTS_MAX + 1], sum = 0;
+    const double alpha = puct->options.noise_alpha > 0 ? puct->options.noise_alpha : 10.0 / root->child_count;
+    for (int i = 0; i < root->child_count; i++)
+        sum += drawn[i] = draw_gamma(&puct->mcts.rng, alpha);
+    for (int i = 0; i < root->child_count && sum > 0; i++)
+        children[i].prior_value +=
+            (float)puct->options.noise * ((float)(drawn[i] / sum) - children[i].prior_value);
+    puct->noisy = true;
+}
+
+/* ---- Simulations ---- */
+
+static void back_up(struct puct *puct, const struct path *path, float black) {
+    const enum color root_color = (enum color)puct->mcts.root.to_move;
+    for (int depth = path->length - 1; depth >= 0; depth--) {
+        struct node *node = tree_node(puct->mcts.tree, path->node[depth]);
+        const enum color to_move = depth % 2 ? color_other(root_color) : root_color;
+        mcts_update_mean(&node->value, &node->visits, to_move == BLACK ? 1 - black : black);
+    }
+}
+
+static void count_in_flight(struct puct *puct, const struct path *path, uint32_t change) {
+    for (int depth = 0; depth < path->length; depth++)
+        tree_node(puct->mcts.tree, path->node[depth])->in_flight += change;
+}
+
+/* Black's result of a game played from the scratch board to its end (at once when it is over). */
+static float play_out(struct puct *puct, bool over) {
+    struct mcts *mcts = &puct->mcts;
+    uint8_t owner[BOARD_POINTS_MAX];
+    if (!over)
+        rollout_run(&puct->options.rollout, &mcts->scratch, &mcts->rng, &puct->playout);
+    const float black = mcts_judge(mcts, &mcts->scratch, owner);
+    mcts_count_owners(mcts, owner);
+    return black;
+}
+
+/* Whether the network is to be asked about this leaf now. */
+static bool wants_answer(const struct puct *puct, const struct node *leaf) {
+    const uint32_t room = tree_capacity(puct->mcts.tree) - tree_used(puct->mcts.tree);
+    const uint32_t children = (uint32_t)(board_points(&puct->mcts.root) + 1);
+    return !leaf->child_count && !(leaf->flags & (NODE_PENDING | NODE_TERMINAL)) &&
+           leaf->visits + 1 >= puct->options.expand_visits &&
+           room >= children * (uint32_t)(puct->waiting + 1);
+}
+
+static struct flight *take_flight(struct puct *puct, struct node *leaf, const struct board *board) {
+    struct flight *flight = &puct->flights[puct->waiting++];
+    flight->path.length = puct->mcts.path.length;
+    memcpy(flight->path.node, puct->mcts.path.node,
+           (size_t)flight->path.length * sizeof(flight->path.node[0]));
+    board_copy(&flight->evaluation.board, board);
+    flight->root = false;
+    leaf->flags |= NODE_PENDING;
+    return flight;
+}
+
+/* One walk. false: nothing more can be done before answers come (a leaf that is in flight already, and no
+ * rollouts to make another simulation of it). */
+static bool simulate(struct puct *puct) {
+    struct mcts *mcts = &puct->mcts;
+    struct node *leaf = mcts_descend(mcts, &puct->steps);
+    mcts_end_walk(mcts);
+    const bool over = leaf->flags & NODE_TERMINAL, rollouts = puct->options.value_share < 1;
+    if (wants_answer(puct, leaf)) {
+        struct flight *flight = take_flight(puct, leaf, &mcts->scratch);
+        count_in_flight(puct, &flight->path, 1);
+        flight->rollout = rollouts ? play_out(puct, false) : 0;
+        puct->done++;
+        return true;
+    }
+    if (!rollouts && leaf->flags & NODE_PENDING)
+        return false;
+    back_up(puct, &mcts->path, play_out(puct, over));
+    puct->done++;
+    return true;
+}
+
+/* What a leaf is worth: the rollout's result and the network's opinion. Of Black. */
+static float leaf_result(const struct puct *puct, const struct flight *flight) {
+    const float mover = (1 + flight->evaluation.value) / 2, share = (float)puct->options.value_share;
+    const float v = flight->evaluation.board.to_move == BLACK ? mover : 1 - mover;
+    return share > 0 ? flight->rollout + share * (v - flight->rollout) : flight->rollout;
+}
+
+static void take_answers(struct puct *puct) {
+    for (int i = 0; i < puct->waiting; i++) {
+        const struct flight *flight = &puct->flights[i];
+        struct node *leaf = tree_node(puct->mcts.tree, flight->path.node[flight->path.length - 1]);
+        leaf->flags &= (uint16_t)~NODE_PENDING;
+        expand(puct, leaf, &flight->evaluation);
+        if (flight->root) {
+            puct->root_value = flight->evaluation.value;
+            continue;
+        }
+        count_in_flight(puct, &flight->path, (uint32_t)-1);
+        back_up(puct, &flight->path, leaf_result(puct, flight));
+    }
+    puct->waiting = 0;
+}
+
+/* ---- The search ---- */
+
+static bool no_search(const struct puct *puct) {
+    return puct->limit == 0 && puct->end_ns == INT64_MAX;
+}
+
+/* Requests left unanswered by a search that was given up: their marks go. */
+static void forget_flights(struct puct *puct) {
+    for (int i = 0; i < puct->waiting; i++) {
+        const struct path *path = &puct->flights[i].path;
+        tree_node(puct->mcts.tree, path->node[path->length - 1])->flags &= (uint16_t)~NODE_PENDING;
+        if (!puct->flights[i].root)
+            count_in_flight(puct, path, (uint32_t)-1);
+    }
+    puct->waiting = 0;
+}
+
+int puct_begin(struct puct *puct, const struct game *game, enum color color, double seconds) {
+    struct mcts *mcts = &puct->mcts;
+    forget_flights(puct);
+    if (puct->noisy) /* priors with noise are not the network's: such a root is asked about anew */
+        mcts->root_moves = game_move_count(game) > mcts->root_moves ? mcts->root_moves : -1;
+    puct->noisy = false;
+    const int error = mcts_begin(mcts, game, color);
+    if (error)
+        return error;
+    seconds = seconds > 0 ? seconds : puct->options.search.seconds;
+    puct->color = color;
+    puct->end_ns = seconds > 0 ? clock_monotonic_ns() + (int64_t)(seconds * 1e9) : INT64_MAX;
+    puct->limit = puct->options.search.playouts;
+    puct->done = 0;
+    puct->stopped = false;
+    puct->decided = mcts_wins_by_pass(mcts, color);
+    struct node *root = tree_node(mcts->tree, TREE_ROOT);
+    if (!root->child_count && !puct->decided) {
+        mcts->path.node[0] = TREE_ROOT;
+        mcts->path.length = 1;
+        take_flight(puct, root, &mcts->root)->root = true;
+    }
+    return 0;
+}
+
+static bool finished(struct puct *puct, search_stop stop, void *context) {
+    const struct search_options *options = &puct->options.search;
+    if (puct->decided || no_search(puct) || puct->stopped || (puct->limit && puct->done >= puct->limit))
+        return true;
+    puct->stopped =
+        (stop && stop(context)) || (puct->end_ns != INT64_MAX && clock_monotonic_ns() >= puct->end_ns) ||
+        (options->early_stop && puct->limit && mcts_decided(&puct->mcts, puct->limit - puct->done));
+    return puct->stopped;
+}
+
+enum puct_state puct_advance(struct puct *puct, search_stop stop, void *context) {
+    take_answers(puct);
+    if (puct->done == 0 && !puct->decided) {
+        mcts_forbid_repetitions_at_root(&puct->mcts);
+        if (puct->options.noise > 0 && !puct->noisy)
+            add_noise(puct);
+    }
+    while (!finished(puct, stop, context)) {
+        for (int walks = 0; walks < CHECK_INTERVAL && puct->waiting < puct->options.leaves; walks++)
+            if ((puct->limit && puct->done >= puct->limit) || !simulate(puct))
+                break;
+        if (puct->waiting > 0)
+            return PUCT_WAITS;
+    }
+    return puct->waiting > 0 ? PUCT_WAITS : PUCT_DONE;
+}
+
+struct evaluation *const *puct_requests(const struct puct *puct, int *count) {
+    *count = puct->waiting;
+    return puct->requests;
+}
+
+/* ---- The choice ---- */
+
+/* One of choice->children at random, each by its weight to the power of 1 / temperature; -1: none has any. */
+static int draw(struct puct *puct, const struct search_choice *choice, const float *weights) {
+    double chance[BOARD_POINTS_MAX + 1], sum = 0, most = 0;
+    for (int i = 0; i < choice->child_count; i++)
+        most = (double)weights[i] > most ? (double)weights[i] : most;
+    if (most <= 0)
+        return -1;
+    for (int i = 0; i < choice->child_count; i++)
+        sum += chance[i] = pow((double)weights[i] / most, 1 / puct->options.temperature);
+    double at = rng_uniform(&puct->mcts.rng) * sum;
+    for (int i = 0; i < choice->child_count; i++)
+        if ((at -= chance[i]) < 0)
+            return i;
+    return -1; /* by rounding alone */
+}
+
+static float prior_of(struct puct *puct, go_move move) {
+    const uint32_t child = tree_child(puct->mcts.tree, TREE_ROOT, move);
+    return child == TREE_NONE ? 0 : tree_node(puct->mcts.tree, child)->prior_value;
+}
+
+/* Without a search: the policy's favourite, or a draw from it; never a pass into a lost count while another
+ * move is left. */
+static void choose_by_policy(struct puct *puct, struct search_choice *choice) {
+    float weights[BOARD_POINTS_MAX + 1];
+    mcts_list_children(&puct->mcts, choice);
+    const bool no_pass = choice->child_count > 1 && mcts_pass_loses(&puct->mcts, puct->color);
+    int best = -1;
+    for (int i = 0; i < choice->child_count; i++) {
+        const go_move move = choice->children[i].move;
+        weights[i] = move == PASS && no_pass ? 0 : prior_of(puct, move);
+        if ((move != PASS || !no_pass) && (best < 0 || weights[i] > weights[best]))
+            best = i;
+    }
+    const int drawn = puct->options.temperature > 0 ? draw(puct, choice, weights) : -1;
+    best = drawn >= 0 ? drawn : best;
+    choice->move = choice->children[best].move;
+    choice->winrate = (1 + puct->root_value) / 2;
+    choice->resign = (double)choice->winrate < puct->options.search.resign;
+}
+
+static void choose_by_visits(struct puct *puct, struct search_choice *choice) {
+    float weights[BOARD_POINTS_MAX + 1];
+    mcts_choose(&puct->mcts, puct->color, choice);
+    if (puct->options.temperature <= 0 || choice->move == PASS)
+        return;
+    for (int i = 0; i < choice->child_count; i++)
+        weights[i] = choice->children[i].move == PASS ? 0 : (float)choice->children[i].visits;
+    const int drawn = draw(puct, choice, weights);
+    if (drawn >= 0)
+        choice->move = choice->children[drawn].move;
+}
+
+void puct_choose(struct puct *puct, struct search_choice *choice) {
+    memset(choice, 0, sizeof(*choice));
+    choice->playouts = puct->done;
+    if (puct->decided)
+        mcts_choose_pass(&puct->mcts, choice);
+    else if (no_search(puct))
+        choose_by_policy(puct, choice);
+    else
+        choose_by_visits(puct, choice);
+}
+
+int puct_search(struct puct *puct, struct evaluator *evaluator, const struct game *game, enum color color,
+                double seconds, search_stop stop, void *context, struct search_choice *choice,
+                struct problem *problem) {
+    int error = puct_begin(puct, game, color, seconds);
+    if (error)
+        return problem_set(problem, error, NULL, "no memory to search");
+    do {
+        int count;
+        struct evaluation *const *requests = puct_requests(puct, &count);
+        error = evaluator_run(evaluator, requests, count, problem);
+    } while (!error && puct_advance(puct, stop, context) == PUCT_WAITS);
+    if (!error)
+        puct_choose(puct, choice);
+    return error;
+}
