@@ -88,6 +88,10 @@ def seeds():
             bytes(11),
         ),
     ]
+    yield "flags", [
+        b"\0--games\0" + b"10\0--board=9\0word\0--player.playouts\0" + b"100\0--\0--x",
+        b"\2--sprt.enabled\0--sprt.elo1=20\0--no-sprt.enabled\0--a={\"type\":\"engine\"}",
+    ]
     yield "options", [bytes([i]) + json.dumps(config).encode() for i, config in enumerate(CONFIGS)]
 
 

@@ -543,7 +543,9 @@ def decode_frames(data):
 
 
 def wait_for(condition, timeout, what, every=0.05):
-    """Calls condition() until it is true and returns that; fails after `timeout` seconds (times TENGEN_TEST_SLOW)."""
+    """Calls condition() until it is true and returns that; fails after `timeout` seconds (times TENGEN_TEST_SLOW), but not
+    before half a minute: how soon it happens is no test's business, and a loaded machine takes its time."""
+    timeout = max(timeout, 30)
     end = time.monotonic() + timeout * SLOW
     while True:
         value = condition()
