@@ -117,9 +117,15 @@ static const char *const schema_2[] = {
     "ALTER TABLE datasets ADD COLUMN info TEXT NOT NULL DEFAULT 'null';",
     NULL,
 };
+
+/* Who is forgotten is looked for among the holders of tasks. */
+static const char *const schema_3[] = {
+    "CREATE INDEX tasks_by_worker ON tasks (worker) WHERE worker IS NOT NULL;",
+    NULL,
+};
 /* clang-format on */
 
-static const char *const *const migrations[] = {schema_1, schema_2};
+static const char *const *const migrations[] = {schema_1, schema_2, schema_3};
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int pragma(struct store_tx *db, const char *sql, int64_t *out) {

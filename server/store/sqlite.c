@@ -2,12 +2,9 @@
 #include "server/store/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
-
-/* The WAL is folded into the database when it has grown to this many pages (16 MiB): often enough to bound
- * it, seldom enough that pages which many chunks touch are written once. */
-#define WAL_PAGES "4096"
 
 static int map_error(int code, int system_errno) {
     switch (code & 0xff) {
@@ -74,7 +71,15 @@ int db_problem(struct store_tx *db, const char *path, struct problem *problem) {
     return db_describe(db_error(db), path, sqlite3_errmsg(db->sqlite), problem);
 }
 
+/* SQLite's own count of its memory would cost every allocation a lock. Refused, and left as it is, when the
+ * program has used SQLite before. */
+static void configure(void) {
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(struct store_tx *db, const char *path, bool writable, bool create, struct problem *problem) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
     *db = (struct store_tx){.writable = writable};
     /* Readers open for writing too: a WAL database needs its shared memory; query_only keeps them readers. */
     int flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX;
@@ -88,8 +93,7 @@ int db_open(struct store_tx *db, const char *path, bool writable, bool create, s
     if (db_script(
             db, writable ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                            "PRAGMA secure_delete = FAST;" /* training states come and go: no zeros for them */
-                           "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = " WAL_PAGES
-                           "; PRAGMA journal_size_limit = 67108864"
+                           "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864"
                          : "PRAGMA cache_size = -2048; PRAGMA query_only = ON") != 0)
         goto fail;
     return 0;

@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "server/store/db.h"
+#include "server/store/backfill.h"
 
 enum { READERS_MAX = 16, QUEUE_DEFAULT = 8192, GROUP_DEFAULT = 256, READERS_DEFAULT = 2 };
 #define FREE_FLOOR_DEFAULT (UINT64_C(256) << 20)
@@ -58,6 +58,7 @@ struct store {
     struct store_counts counts;
 
     struct store_tx writer; /* the writer thread's */
+    struct backfill *backfill;
     struct store_tx *readers;
     pthread_t writer_thread, reader_threads[READERS_MAX];
     int threads_started; /* 1 for the writer, then the readers */
@@ -461,6 +462,11 @@ static int start_reader(struct store *store, int index) {
 }
 
 static int start_threads(struct store *store, struct problem *problem) {
+    if (store->mode == STORE_SERVE) {
+        int error = backfill_start(store->path, &store->writer, &store->backfill, problem);
+        if (error)
+            return error;
+    }
     int error = pthread_create(&store->writer_thread, NULL, writer_main, store) == 0 ? 0 : TG_ENO_MEMORY;
     store->threads_started = !error;
     for (int i = 0; !error && i < store->reader_count; i++) {
@@ -480,6 +486,7 @@ static void stop_threads(struct store *store) {
         pthread_join(store->writer_thread, NULL);
     for (int i = 0; i < store->threads_started - 1; i++)
         pthread_join(store->reader_threads[i], NULL);
+    backfill_stop(store->backfill);
 }
 
 void store_close(struct store *store) {

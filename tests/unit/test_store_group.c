@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "proto/base/clock.h"
@@ -89,6 +90,31 @@ static bool stored(struct store *store, int number) {
 /* ---- group commit ---- */
 
 enum { WRITES = 100 };
+
+static int64_t size_of(const char *folder, const char *name) {
+    char path[512];
+    struct stat of;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return stat(path, &of) == 0 ? (int64_t)of.st_size : -1;
+}
+
+/* 96 MiB go through a log that is folded into the database at 16 MiB, and at 32 whatever else is going on. */
+static void the_log_does_not_grow_for_ever(void **state) {
+    enum { PIECES = 384 };
+    struct store *store = fixture_open(*state);
+    char *piece = calloc(1, CONTENT_PIECE_BYTES);
+    for (int i = 0; i < PIECES; i++) {
+        struct write_one write = {.data = piece, .size = CONTENT_PIECE_BYTES};
+        must(store_write_now(store, work_blob, &write, NULL));
+    }
+    assert_in_range(size_of(*state, "tengen.db-wal"), 1, 40 << 20);
+    assert_true(size_of(*state, "tengen.db") >= ((int64_t)PIECES * CONTENT_PIECE_BYTES) - (40 << 20));
+    fixture_check_clean(store);
+    store_close(store);
+    assert_int_equal(size_of(*state, "tengen.db-wal"), -1);
+    assert_true(size_of(*state, "tengen.db") >= (int64_t)PIECES * CONTENT_PIECE_BYTES);
+    free(piece);
+}
 
 static void queued_writes_share_a_commit(void **state) {
     struct store *store = fixture_open(*state);
@@ -331,6 +357,7 @@ static void a_full_disk_is_survived(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_log_does_not_grow_for_ever, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(queued_writes_share_a_commit, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_group_has_a_limit, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_says_busy, fixture_setup, fixture_teardown),

@@ -67,11 +67,25 @@ static void one_coordinator_a_folder(void **state) {
     store_close(store);
 }
 
+static int schema_version(const char *folder) {
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open(in(folder, "tengen.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return version;
+}
+
 static void a_newer_database_is_left_alone(void **state) {
+    char restore[64];
     store_close(fixture_open(*state));
+    snprintf(restore, sizeof restore, "PRAGMA user_version = %d", schema_version(*state));
     meddle(*state, "PRAGMA user_version = 999");
     refused(*state, STORE_SERVE, TG_ENEWER_SCHEMA, "newer tengen-server (schema 999");
-    meddle(*state, "PRAGMA user_version = 2");
+    meddle(*state, restore);
     store_close(fixture_open(*state));
 }
 
