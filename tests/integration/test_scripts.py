@@ -1,6 +1,7 @@
 """scripts/up and scripts/down as a person uses them."""
 # run_tests: timeout=400 alone
 
+import json
 import os
 import re
 import signal
@@ -110,5 +111,27 @@ def wrong_arguments_are_refused(t):
         t.equal(done.stdout, b"", "nothing was built first")
 
 
+DEBIANS_NODE = 18  # of Debian 12
+
+
+def takes_debians_node(wanted):
+    """Whether a range of node's versions (">=18", "^16.14.0 || >=18.0.0") has Debian's."""
+    for choice in wanted.split("||"):
+        found = re.match(r"\s*(>=|\^|~)?\s*(\d+)", choice)
+        if not found or (int(found[2]) <= DEBIANS_NODE if found[1] == ">=" else int(found[2]) == DEBIANS_NODE):
+            return True
+    return False
+
+
+def npm_packages_run_on_debians_node(t):
+    t.equal([takes_debians_node(x) for x in (">=18", ">=20", "^20 || >=18.1", "^16 || ^20", "*")],
+            [True, False, True, False, True], "ranges")
+    for lock in ("web", "tests/web"):
+        packages = json.loads((harness.ROOT / lock / "package-lock.json").read_text())["packages"]
+        too_new = [name for name, package in packages.items()
+                   if not takes_debians_node(package.get("engines", {}).get("node", "*"))]
+        t.equal(too_new, [], f"packages of {lock} that want another node than {DEBIANS_NODE}")
+
+
 if __name__ == "__main__":
-    harness.run(down_kills_no_stranger, wrong_arguments_are_refused, up_plays_until_interrupted, timeout=300)
+    harness.run(npm_packages_run_on_debians_node, down_kills_no_stranger, wrong_arguments_are_refused, up_plays_until_interrupted, timeout=300)
