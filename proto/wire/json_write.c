@@ -16,14 +16,15 @@ struct writer {
 };
 
 const char *json_real_text(double value, char out[JSON_REAL_TEXT]) {
+    int size = 0;
     TG_ASSERT(isfinite(value));
     for (int digits = 15; digits <= 17; digits++) {
-        snprintf(out, JSON_REAL_TEXT - 2, "%.*g", digits, value);
+        size = snprintf(out, JSON_REAL_TEXT - 2, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
             break;
     }
     if (!strpbrk(out, ".e"))
-        strcat(out, ".0"); /* stays a real when it is read again */
+        memcpy(out + size, ".0", 3); /* stays a real when it is read again */
     return out;
 }
 

@@ -308,8 +308,10 @@ static int add_colour(struct reading *r) {
     size_t points = (size_t)r->height * (size_t)r->width;
     for (int part = 0; part < PARTS; part++) {
         struct growing *g = &r->parts[part];
-        uint8_t *pixels = g->room ? malloc((size_t)g->room * points * 3) : NULL;
-        if (g->room && !pixels)
+        if (!g->room)
+            continue;
+        uint8_t *pixels = malloc((size_t)g->room * points * 3);
+        if (!pixels)
             return no_memory(r);
         for (size_t i = 0; i < g->part.count * points; i++)
             memset(pixels + 3 * i, g->part.pixels[i], 3);

@@ -24,12 +24,12 @@ void image_set_free(struct image_set *set) {
     *set = (struct image_set){0};
 }
 
-static int part_create(struct image_part *part, uint32_t count, size_t bytes) {
-    *part = (struct image_part){count, malloc(count * bytes + 1), malloc(count * sizeof *part->labels + 1)};
-    if (part->pixels && part->labels)
-        return TG_OK;
-    image_part_free(part);
-    return TG_ENO_MEMORY;
+/* Whether there was memory; image_part_free() it in any case. */
+static bool part_create(struct image_part *part, uint32_t count, size_t bytes) {
+    part->count = count;
+    part->pixels = malloc(count * bytes + 1);
+    part->labels = malloc(count * sizeof *part->labels + 1);
+    return part->pixels && part->labels;
 }
 
 static void copy_image(const struct image_part *from, uint32_t i, struct image_part *to, uint32_t j,
@@ -38,7 +38,7 @@ static void copy_image(const struct image_part *from, uint32_t i, struct image_p
     to->labels[j] = from->labels[i];
 }
 
-/* Which of `count` images move: Fisher-Yates decides, the order in the file stays. */
+/* Which of `count` images move, each set of `wanted` as likely as any other; the order in the file stays. */
 static uint8_t *choose(uint32_t count, uint32_t wanted, uint64_t seed) {
     uint8_t *chosen = calloc(count, 1);
     struct rng rng;
@@ -55,15 +55,17 @@ int image_part_split(const struct image_set *set, struct image_part *from, struc
                      double share, uint64_t seed, struct problem *problem) {
     size_t bytes = image_bytes(set);
     struct image_part rest = {0};
+    *to = (struct image_part){0};
     if (from->count < 2)
         return problem_set(problem, TG_EINVALID, "data",
                            "a single image cannot be split: give more, or a test part of its own");
     uint32_t moved = (uint32_t)(share * from->count + 0.5);
     moved = moved < 1 ? 1 : moved >= from->count ? from->count - 1 : moved;
     uint8_t *chosen = choose(from->count, moved, seed);
-    if (!chosen || part_create(to, moved, bytes) || part_create(&rest, from->count - moved, bytes)) {
+    if (!chosen || !part_create(to, moved, bytes) || !part_create(&rest, from->count - moved, bytes)) {
         free(chosen);
         image_part_free(to);
+        image_part_free(&rest);
         return problem_set(problem, TG_ENO_MEMORY, "data", "no memory to split the images");
     }
     for (uint32_t i = 0, a = 0, b = 0; i < from->count; i++)
