@@ -2,8 +2,10 @@
  * hand. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "proto/base/log.h"
+#include "workers/nn/isa.h"
 #include "workers/run/go_commands.h"
 #include "workers/run/run.h"
 
@@ -41,6 +43,11 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "--version") == 0) {
         puts("tengen-run " TENGEN_VERSION);
         return RUN_OK;
+    }
+    struct problem problem = {0};
+    if (getenv("TENGEN_ISA") && isa_select(NULL, &problem)) {
+        fprintf(stderr, "tengen-run: %s: %s\n", problem.field, problem.detail);
+        return RUN_USAGE;
     }
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)

@@ -74,21 +74,25 @@ def minatar_network(planes=4, actions=6):
 
 
 class Translator(nn.Module):
-    """Vaswani et al. 2017, with the embedding shared by both sides, as workers/zoo has it."""
+    """Vaswani et al. 2017, normalization first, one embedding for both sides, as workers/zoo/transformer.c."""
 
     def __init__(self, o):
         super().__init__()
-        self.width = o.width
+        self.scale = o.width ** 0.5
         self.embedding = nn.Embedding(o.vocabulary, o.width)
         self.transformer = nn.Transformer(o.width, o.heads, o.layers, o.layers, 4 * o.width, dropout=0.0, batch_first=True,
-                                          norm_first=o.norm_first)
+                                          norm_first=True)
         self.output = nn.Linear(o.width, o.vocabulary)
+        frequency = 10000 ** (-torch.arange(0, o.width, 2) / o.width)
+        angle = torch.arange(o.tokens)[:, None] * frequency
+        self.register_buffer("positions", torch.stack([angle.sin(), angle.cos()], 2).flatten(1))
         self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(o.tokens))
 
+    def embed(self, tokens):
+        return self.embedding(tokens) * self.scale + self.positions
+
     def forward(self, source, target):
-        scale = self.width ** 0.5
-        x = self.transformer(self.embedding(source) * scale, self.embedding(target) * scale, tgt_mask=self.mask)
-        return self.output(x)
+        return self.output(self.transformer(self.embed(source), self.embed(target), tgt_mask=self.mask))
 
 
 # ---- what is timed: functions that give {form: call} ----
@@ -161,7 +165,8 @@ def transformer_forms(o):
 
         def step(model=model, optimizer=optimizer, source=source, target=target, truth=truth):
             optimizer.zero_grad(set_to_none=True)
-            functional.cross_entropy(model(source, target).flatten(0, 1), truth.flatten(), label_smoothing=0.1).backward()
+            logits = model(source, target).flatten(0, 1)
+            functional.cross_entropy(logits, truth.flatten(), label_smoothing=0.1).backward()
             optimizer.step()
         forms[f"foreach={foreach}"] = step
     return forms, model, o.batch
@@ -221,7 +226,7 @@ def main():
         arguments += ["--board", str(o.board), "--blocks", str(o.blocks), "--channels", str(o.channels)]
     make = {"infer": infer_forms, "train": train_forms, "dqn-step": dqn_forms, "transformer": transformer_forms}[o.bench]
     if o.bench == "transformer":
-        o.width, o.heads, o.layers, o.tokens, o.vocabulary, o.norm_first = 256, 4, 4, 32, 1000, True
+        o.width, o.heads, o.layers, o.tokens, o.vocabulary = 256, 4, 4, 32, 1000
     forms, model, per_call = make(o)
     with torch.no_grad() if o.bench == "infer" else torch.enable_grad():
         tried = {name: measure(call, o.seconds / 3)[0] * per_call for name, call in forms.items()}
