@@ -385,6 +385,25 @@ static void columns_run(const struct conv_shape *s, bool whole, int batch, const
     }
 }
 
+/* The input's gradient where weights are many and points few: dX^T = W dY^T reads the weights as they lie.
+ * What is packed is dY^T, and the result, which packing turns around. */
+static size_t turned_scratch(const struct conv_shape *s, size_t points) {
+    return (size_t)s->out * packed_columns((int)points) + points * (size_t)s->in +
+           points * packed_columns(s->in);
+}
+
+static void turned_gradient(const struct conv_shape *s, int points, const float *w, const float *dy,
+                            float *dx, float *scratch) {
+    const struct kernels *k = kernels_get();
+    float *packed_dy = scratch, *turned = packed_dy + (size_t)s->out * packed_columns(points),
+          *panels = turned + (size_t)points * (size_t)s->in;
+    k->pack(s->out, points, (struct matrix){dy, 1, s->out}, packed_dy);
+    k->gemm_packed(s->in, points, s->out, (struct matrix){w, s->out, 1}, packed_dy, turned, points, NULL);
+    k->pack(points, s->in, (struct matrix){turned, 1, points}, panels);
+    for (int column = 0; column < s->in; column += k->panel, panels += (ptrdiff_t)points * k->panel)
+        k->add_rows(points, (size_t)at_most(s->in - column, k->panel), panels, k->panel, dx + column, s->in);
+}
+
 static void columns_backward(const struct conv_shape *s, bool whole, int batch, const float *x,
                              const float *w, const float *dy, float *dx, float *dw, float *scratch) {
     const struct kernels *k = kernels_get();
@@ -393,6 +412,12 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
     float *packed = scratch, *packed_dy = packed + (size_t)out * packed_columns(depth);
     float *columns = packed_dy + points * packed_columns(out);
     struct gemm_tail accumulate = {.accumulate = true};
+    if (whole && points <= FEW_ROWS) {
+        if (dx)
+            turned_gradient(s, (int)points, w, dy, dx, scratch);
+        dx = NULL;
+        packed_dy = scratch;
+    }
     for (int group = 0; group < s->groups; group++) {
         if (dx)
             k->pack(out, depth, (struct matrix){w + group * out, 1, s->out}, packed);
@@ -482,9 +507,16 @@ size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
     if (is_winograd(method))
         return winograd_backward_scratch(s, winograd_plan(s, method, batch, true));
     bool whole = method == CONV_PRODUCT;
-    size_t points = columns_points(s, batch, whole), out = (size_t)(s->out / s->groups);
-    return out * packed_columns(depth_of(s)) + points * packed_columns((int)out) +
-           (whole ? 0 : points * (size_t)depth_of(s));
+    size_t points = columns_points(s, batch, whole), out = (size_t)(s->out / s->groups), few = 0;
+    if (whole) {
+        size_t turned = points < FEW_ROWS ? points : FEW_ROWS, packed_dy = turned * packed_columns((int)out);
+        few = turned_scratch(s, turned) > packed_dy ? turned_scratch(s, turned) : packed_dy;
+        if (points <= FEW_ROWS)
+            return few;
+    }
+    size_t many = out * packed_columns(depth_of(s)) + points * packed_columns((int)out) +
+                  (whole ? 0 : points * (size_t)depth_of(s));
+    return many > few ? many : few;
 }
 
 void conv_forward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *bias,

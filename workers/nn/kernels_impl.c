@@ -24,8 +24,11 @@
  * blocking over K is needed for speed; larger K is cut into blocks of DEPTH that accumulate into C. Rows are
  * taken CHUNK floats of A at a time, so that all panels find them in the second-level cache.
  *
- * Winograd. All six transforms (input, output, weights, and the adjoint of each) are one function, y = M x
- * M^T for a small constant matrix M or its transpose, unrolled by the compiler over constant coefficients.
+ * Winograd. All six transforms (input, output, weights, and the adjoint of each) are y = M x M^T for a small
+ * constant matrix M or its transpose: M on each column as it is loaded, then on each row as it is stored, so
+ * that little more than the half-done square is in registers at a time. The two of inference (input and
+ * output) are written out with their common terms shared (9 operations a line instead of 16, 12 instead of
+ * 22, and so on); the others are unrolled by the compiler over the constant coefficients.
  */
 #include <string.h>
 #if KERNELS_VECTOR == 64
@@ -404,185 +407,96 @@ static const float f4_weights[18] = {
      0,         0,         1};
 /* clang-format on */
 
-/* y (out x out) = M x M^T with x (in x in). M is out x in, or, transposed, given as its in x out original. */
-INLINE void transform(int out, int in, const float *matrix, bool transposed, const vf *x, vf *y) {
-    vf half[36];
+/* The six transforms of each form. */
+enum lines { INPUT, OUTPUT, WEIGHTS, INPUT_ADJOINT, OUTPUT_ADJOINT, WEIGHTS_ADJOINT };
+
+INLINE int line_in(int m, enum lines kind) {
+    return kind == WEIGHTS ? 3 : kind == OUTPUT_ADJOINT ? m : m + 2;
+}
+
+INLINE int line_out(int m, enum lines kind) {
+    return kind == WEIGHTS_ADJOINT ? 3 : kind == OUTPUT ? m : m + 2;
+}
+
+INLINE void f3_input_line(const vf *x, vf *y) {
+    vf a = x[3] - x[1], b = x[3] - x[2];
+    y[0] = a + 2.0f * (x[0] - x[2]);
+    y[1] = b - 2.0f * x[1];
+    y[2] = b + 2.0f * (x[1] - x[2]);
+    y[3] = a;
+    y[4] = (x[4] - x[2]) - 2.0f * a;
+}
+
+INLINE void f4_input_line(const vf *x, vf *y) {
+    vf a = x[4] - 4.0f * x[2], b = x[3] - 4.0f * x[1], c = x[4] - x[2], d = x[3] - x[1];
+    y[0] = 4.0f * (x[0] - x[2]) + c;
+    y[1] = a + b;
+    y[2] = a - b;
+    y[3] = c + 2.0f * d;
+    y[4] = c - 2.0f * d;
+    y[5] = (x[5] - x[3]) - 4.0f * d;
+}
+
+INLINE void f3_output_line(const vf *x, vf *y) {
+    vf a = x[1] + x[2], b = x[1] - x[2];
+    y[0] = (x[0] + x[3]) + a;
+    y[1] = b + 2.0f * x[3];
+    y[2] = a + 4.0f * x[3] + x[4];
+}
+
+INLINE void f4_output_line(const vf *x, vf *y) {
+    vf a = x[1] + x[2], b = x[1] - x[2], c = x[3] + x[4], d = x[3] - x[4];
+    y[0] = x[0] + a + c;
+    y[1] = b + 2.0f * d;
+    y[2] = a + 4.0f * c;
+    y[3] = b + 8.0f * d + x[5];
+}
+
+/* y (out) = M x (in), or M^T x where M is given as its in x out original. */
+INLINE void matrix_line(int out, int in, const float *matrix, bool transposed, const vf *x, vf *y) {
 #pragma GCC unroll 6
-    for (int o = 0; o < out; o++)
+    for (int o = 0; o < out; o++) {
+        vf sum = {0};
 #pragma GCC unroll 6
-        for (int column = 0; column < in; column++) {
-            vf sum = {0};
-#pragma GCC unroll 6
-            for (int i = 0; i < in; i++) {
-                float factor = transposed ? matrix[i * out + o] : matrix[o * in + i];
-                if (factor != 0)
-                    sum += factor * x[i * in + column];
-            }
-            half[o * in + column] = sum;
+        for (int i = 0; i < in; i++) {
+            float factor = transposed ? matrix[i * out + o] : matrix[o * in + i];
+            if (factor != 0)
+                sum += factor * x[i];
         }
-#pragma GCC unroll 6
-    for (int row = 0; row < out; row++)
-#pragma GCC unroll 6
-        for (int o = 0; o < out; o++) {
-            vf sum = {0};
-#pragma GCC unroll 6
-            for (int i = 0; i < in; i++) {
-                float factor = transposed ? matrix[i * out + o] : matrix[o * in + i];
-                if (factor != 0)
-                    sum += factor * half[row * in + i];
-            }
-            y[row * out + o] = sum;
-        }
+        y[o] = sum;
+    }
 }
 
-/* Where a tile lies: `size` points a side from (top, left) of an image, of which some may be outside. */
-struct patch {
-    int top, left, size, height, width, channels;
-};
-
-INLINE void patch_load(struct patch p, const float *x, int n, vf *out) {
-    for (int i = 0; i < p.size; i++)
-        for (int j = 0; j < p.size; j++) {
-            int row = p.top + i, column = p.left + j;
-            bool inside = row >= 0 && row < p.height && column >= 0 && column < p.width;
-            out[i * p.size + j] =
-                inside ? load(x + ((ptrdiff_t)row * p.width + column) * p.channels, n) : (vf){0};
-        }
+INLINE void transform_line(int m, enum lines kind, const vf *x, vf *y) {
+    if (kind == INPUT)
+        m == 3 ? f3_input_line(x, y) : f4_input_line(x, y);
+    else if (kind == OUTPUT)
+        m == 3 ? f3_output_line(x, y) : f4_output_line(x, y);
+    else {
+        const float *matrix = kind == INPUT_ADJOINT    ? (m == 3 ? f3_input : f4_input)
+                              : kind == OUTPUT_ADJOINT ? (m == 3 ? f3_output : f4_output)
+                                                       : (m == 3 ? f3_weights : f4_weights);
+        matrix_line(line_out(m, kind), line_in(m, kind), matrix, kind != WEIGHTS, x, y);
+    }
 }
 
-INLINE void planes_load(int count, const float *planes, ptrdiff_t stride, int n, vf *out) {
-    for (int i = 0; i < count; i++)
-        out[i] = load(planes + i * stride, n);
-}
-
-INLINE void planes_store(int count, float *planes, ptrdiff_t stride, int n, const vf *values) {
-    for (int i = 0; i < count; i++)
-        store(planes + i * stride, values[i], n);
-}
-
-/* Runs BODY for every tile and vector of channels, with: `p` (the tile's place), `n` (lanes in use), `c`
- * (first channel), `at` (offset of the tile's channels within a plane). */
-#define FOR_TILES(M, FIRST, SIZE, BODY)                                                                      \
+/* y = M x M^T: LOAD(i, j) gives x[i][j], STORE(i, j, value) takes y[i][j]. */
+#define TRANSFORM(m, kind, LOAD, STORE)                                                                      \
     do {                                                                                                     \
-        ptrdiff_t tile_ = 0;                                                                                 \
-        for (int row_ = 0; row_ < height; row_ += (M))                                                       \
-            for (int column_ = 0; column_ < width; column_ += (M), tile_++) {                                \
-                struct patch p = {row_ + (FIRST), column_ + (FIRST), (SIZE), height, width, channels};       \
-                int c = 0;                                                                                   \
-                for (; c + LANES <= channels; c += LANES) {                                                  \
-                    ptrdiff_t at = tile_ * channels + c;                                                     \
-                    BODY(p, LANES, c, at);                                                                   \
-                }                                                                                            \
-                if (c < channels) {                                                                          \
-                    ptrdiff_t at = tile_ * channels + c;                                                     \
-                    BODY(p, channels - c, c, at);                                                            \
-                }                                                                                            \
-            }                                                                                                \
+        const int in_ = line_in(m, kind), out_ = line_out(m, kind);                                          \
+        vf half_[6][6];                                                                                      \
+        _Pragma("GCC unroll 6") for (int column_ = 0; column_ < in_; column_++) {                            \
+            vf x_[6], y_[6];                                                                                 \
+            _Pragma("GCC unroll 6") for (int i_ = 0; i_ < in_; i_++) x_[i_] = LOAD(i_, column_);             \
+            transform_line(m, kind, x_, y_);                                                                 \
+            _Pragma("GCC unroll 6") for (int o_ = 0; o_ < out_; o_++) half_[o_][column_] = y_[o_];           \
+        }                                                                                                    \
+        _Pragma("GCC unroll 6") for (int row_ = 0; row_ < out_; row_++) {                                    \
+            vf y_[6];                                                                                        \
+            transform_line(m, kind, half_[row_], y_);                                                        \
+            _Pragma("GCC unroll 6") for (int o_ = 0; o_ < out_; o_++) STORE(row_, o_, y_[o_]);               \
+        }                                                                                                    \
     } while (0)
-
-INLINE void input_tile(int m, const float *matrix, struct patch p, int n, const float *x, float *planes,
-                       ptrdiff_t stride) {
-    vf patch[36], out[36];
-    patch_load(p, x, n, patch);
-    transform(m + 2, m + 2, matrix, false, patch, out);
-    planes_store((m + 2) * (m + 2), planes, stride, n, out);
-}
-
-static void winograd_input(enum winograd_form form, int height, int width, int channels, const float *x,
-                           float *planes, ptrdiff_t plane_stride) {
-#define BODY3(p, n, c, at) input_tile(3, f3_input, p, n, x + (c), planes + (at), plane_stride)
-#define BODY4(p, n, c, at) input_tile(4, f4_input, p, n, x + (c), planes + (at), plane_stride)
-    if (form == WINOGRAD_F3)
-        FOR_TILES(3, -1, 5, BODY3);
-    else
-        FOR_TILES(4, -1, 6, BODY4);
-#undef BODY3
-#undef BODY4
-}
-
-struct output_tail {
-    const float *bias, *residual;
-    bool relu;
-};
-
-INLINE void output_tile(int m, const float *matrix, struct patch p, int n, int c, const float *planes,
-                        ptrdiff_t stride, struct output_tail tail, float *y) {
-    vf in[36], out[16];
-    planes_load((m + 2) * (m + 2), planes, stride, n, in);
-    transform(m, m + 2, matrix, false, in, out);
-    vf bias = tail.bias ? load(tail.bias + c, n) : (vf){0};
-    for (int i = 0; i < m && p.top + i < p.height; i++)
-        for (int j = 0; j < m && p.left + j < p.width; j++) {
-            ptrdiff_t to = ((ptrdiff_t)(p.top + i) * p.width + p.left + j) * p.channels + c;
-            vf value = out[i * m + j] + bias;
-            if (tail.residual)
-                value += load(tail.residual + to, n);
-            if (tail.relu)
-                value = positive(value);
-            store(y + to, value, n);
-        }
-}
-
-static void winograd_output(enum winograd_form form, int height, int width, int channels, const float *planes,
-                            ptrdiff_t plane_stride, const float *bias, const float *residual, bool relu,
-                            float *y) {
-    struct output_tail tail = {bias, residual, relu};
-#define BODY3(p, n, c, at) output_tile(3, f3_output, p, n, c, planes + (at), plane_stride, tail, y)
-#define BODY4(p, n, c, at) output_tile(4, f4_output, p, n, c, planes + (at), plane_stride, tail, y)
-    if (form == WINOGRAD_F3)
-        FOR_TILES(3, 0, 3, BODY3);
-    else
-        FOR_TILES(4, 0, 4, BODY4);
-#undef BODY3
-#undef BODY4
-}
-
-INLINE void output_adjoint_tile(int m, const float *matrix, struct patch p, int n, const float *dy,
-                                float *dplanes, ptrdiff_t stride) {
-    vf patch[16], out[36];
-    patch_load(p, dy, n, patch);
-    transform(m + 2, m, matrix, true, patch, out);
-    planes_store((m + 2) * (m + 2), dplanes, stride, n, out);
-}
-
-static void winograd_output_adjoint(enum winograd_form form, int height, int width, int channels,
-                                    const float *dy, float *dplanes, ptrdiff_t plane_stride) {
-#define BODY3(p, n, c, at) output_adjoint_tile(3, f3_output, p, n, dy + (c), dplanes + (at), plane_stride)
-#define BODY4(p, n, c, at) output_adjoint_tile(4, f4_output, p, n, dy + (c), dplanes + (at), plane_stride)
-    if (form == WINOGRAD_F3)
-        FOR_TILES(3, 0, 3, BODY3);
-    else
-        FOR_TILES(4, 0, 4, BODY4);
-#undef BODY3
-#undef BODY4
-}
-
-INLINE void input_adjoint_tile(int m, const float *matrix, struct patch p, int n, const float *dplanes,
-                               ptrdiff_t stride, float *dx) {
-    vf in[36], out[36];
-    planes_load((m + 2) * (m + 2), dplanes, stride, n, in);
-    transform(m + 2, m + 2, matrix, true, in, out);
-    for (int i = 0; i < p.size; i++)
-        for (int j = 0; j < p.size; j++) {
-            int row = p.top + i, column = p.left + j;
-            if (row < 0 || row >= p.height || column < 0 || column >= p.width)
-                continue;
-            float *to = dx + ((ptrdiff_t)row * p.width + column) * p.channels;
-            store(to, load(to, n) + out[i * p.size + j], n);
-        }
-}
-
-static void winograd_input_adjoint(enum winograd_form form, int height, int width, int channels,
-                                   const float *dplanes, ptrdiff_t plane_stride, float *dx) {
-#define BODY3(p, n, c, at) input_adjoint_tile(3, f3_input, p, n, dplanes + (at), plane_stride, dx + (c))
-#define BODY4(p, n, c, at) input_adjoint_tile(4, f4_input, p, n, dplanes + (at), plane_stride, dx + (c))
-    if (form == WINOGRAD_F3)
-        FOR_TILES(3, -1, 5, BODY3);
-    else
-        FOR_TILES(4, -1, 6, BODY4);
-#undef BODY3
-#undef BODY4
-}
 
 /* Runs `expression` on all of `count` floats, a vector at a time; `i` is the offset and `n` the lanes in use.
  */
@@ -599,39 +513,172 @@ static void winograd_input_adjoint(enum winograd_form form, int height, int widt
         }                                                                                                    \
     } while (0)
 
+/* A tile of an image: `size` points a side, of which some may be outside. */
+struct patch {
+    const float *from[36]; /* where each point's channels are, or zeros */
+    ptrdiff_t offset[36];  /* the same within the image */
+    ptrdiff_t inside[36];  /* -1, or 0 for a point outside: to be and-ed to a channel's number */
+    bool whole;            /* all are inside */
+};
+
+static const float zeros[LANES];
+
+static void patch_find(int top, int left, int size, int height, int width, int channels, const float *image,
+                       struct patch *p) {
+    p->whole = top >= 0 && left >= 0 && top + size <= height && left + size <= width;
+    for (int at = 0; at < size * size; at++) {
+        int row = top + at / size, column = left + at % size;
+        bool inside = row >= 0 && row < height && column >= 0 && column < width;
+        p->offset[at] = ((ptrdiff_t)row * width + column) * channels;
+        p->from[at] = inside ? image + p->offset[at] : zeros;
+        p->inside[at] = inside ? -1 : 0;
+    }
+}
+
+/* What follows the output transform. */
+struct output_tail {
+    const float *bias, *residual;
+    bool relu;
+};
+
+INLINE void tile_to_planes(int m, enum lines kind, int n, int c, const struct patch *p, float *to,
+                           ptrdiff_t stride) {
+    const int from_size = line_in(m, kind), to_size = line_out(m, kind);
+#define LOAD(i, j)         load(p->from[(i)*from_size + (j)] + ((ptrdiff_t)c & p->inside[(i)*from_size + (j)]), n)
+#define STORE(i, j, value) store(to + ((i)*to_size + (j)) * stride, value, n)
+    TRANSFORM(m, kind, LOAD, STORE);
+#undef LOAD
+#undef STORE
+}
+
+/* One point of a result: written with its tail, or, for an adjoint, added. */
+INLINE void point_store(enum lines kind, bool whole, int n, int c, const struct patch *p, int at, vf bias,
+                        const struct output_tail *tail, vf value, float *image) {
+    if (!whole && !p->inside[at])
+        return;
+    ptrdiff_t to = p->offset[at] + c;
+    if (kind == OUTPUT) {
+        value += bias;
+        if (tail->residual)
+            value += load(tail->residual + to, n);
+        if (tail->relu)
+            value = positive(value);
+    } else {
+        value += load(image + to, n);
+    }
+    store(image + to, value, n);
+}
+
+INLINE void planes_to_tile(int m, enum lines kind, bool whole, int n, int c, const struct patch *p,
+                           const float *from, ptrdiff_t stride, const struct output_tail *tail,
+                           float *image) {
+    const int from_size = line_in(m, kind), to_size = line_out(m, kind);
+    vf bias = kind == OUTPUT && tail->bias ? load(tail->bias + c, n) : (vf){0};
+#define LOAD(i, j)         load(from + ((i)*from_size + (j)) * stride, n)
+#define STORE(i, j, value) point_store(kind, whole, n, c, p, (i)*to_size + (j), bias, tail, value, image)
+    TRANSFORM(m, kind, LOAD, STORE);
+#undef LOAD
+#undef STORE
+}
+
+/* All tiles of an image, each by vectors of channels. */
+INLINE void image_to_planes(int m, enum lines kind, int height, int width, int channels, const float *image,
+                            float *planes, ptrdiff_t stride) {
+    const int before = kind == INPUT ? -1 : 0;
+    for (int row = 0; row < height; row += m)
+        for (int column = 0; column < width; column += m, planes += channels) {
+            struct patch p;
+            patch_find(row + before, column + before, line_in(m, kind), height, width, channels, image, &p);
+            int c = 0;
+            for (; c + LANES <= channels; c += LANES)
+                tile_to_planes(m, kind, LANES, c, &p, planes + c, stride);
+            if (c < channels)
+                tile_to_planes(m, kind, channels - c, c, &p, planes + c, stride);
+        }
+}
+
+INLINE void planes_to_image(int m, enum lines kind, int height, int width, int channels, const float *planes,
+                            ptrdiff_t stride, const struct output_tail *tail, float *image) {
+    const int before = kind == OUTPUT ? 0 : -1;
+    for (int row = 0; row < height; row += m)
+        for (int column = 0; column < width; column += m, planes += channels) {
+            struct patch p;
+            patch_find(row + before, column + before, line_out(m, kind), height, width, channels, image, &p);
+            int c = 0;
+            for (; p.whole && c + LANES <= channels; c += LANES)
+                planes_to_tile(m, kind, true, LANES, c, &p, planes + c, stride, tail, image);
+            for (; c + LANES <= channels; c += LANES)
+                planes_to_tile(m, kind, false, LANES, c, &p, planes + c, stride, tail, image);
+            if (c < channels)
+                planes_to_tile(m, kind, false, channels - c, c, &p, planes + c, stride, tail, image);
+        }
+}
+
+static void winograd_input(enum winograd_form form, int height, int width, int channels, const float *x,
+                           float *planes, ptrdiff_t plane_stride) {
+    if (form == WINOGRAD_F3)
+        image_to_planes(3, INPUT, height, width, channels, x, planes, plane_stride);
+    else
+        image_to_planes(4, INPUT, height, width, channels, x, planes, plane_stride);
+}
+
+static void winograd_output(enum winograd_form form, int height, int width, int channels, const float *planes,
+                            ptrdiff_t plane_stride, const float *bias, const float *residual, bool relu,
+                            float *y) {
+    const struct output_tail tail = {bias, residual, relu};
+    if (form == WINOGRAD_F3)
+        planes_to_image(3, OUTPUT, height, width, channels, planes, plane_stride, &tail, y);
+    else
+        planes_to_image(4, OUTPUT, height, width, channels, planes, plane_stride, &tail, y);
+}
+
+static void winograd_output_adjoint(enum winograd_form form, int height, int width, int channels,
+                                    const float *dy, float *dplanes, ptrdiff_t plane_stride) {
+    if (form == WINOGRAD_F3)
+        image_to_planes(3, OUTPUT_ADJOINT, height, width, channels, dy, dplanes, plane_stride);
+    else
+        image_to_planes(4, OUTPUT_ADJOINT, height, width, channels, dy, dplanes, plane_stride);
+}
+
+static void winograd_input_adjoint(enum winograd_form form, int height, int width, int channels,
+                                   const float *dplanes, ptrdiff_t plane_stride, float *dx) {
+    if (form == WINOGRAD_F3)
+        planes_to_image(3, INPUT_ADJOINT, height, width, channels, dplanes, plane_stride, NULL, dx);
+    else
+        planes_to_image(4, INPUT_ADJOINT, height, width, channels, dplanes, plane_stride, NULL, dx);
+}
+
 /* The weights are tiles too: 3x3 taps whose "channels" are all of the Cin x Cout pairs. */
-INLINE void weights_vector(int m, const float *matrix, size_t pairs, size_t i, int n, const float *weights,
-                           float *planes) {
-    vf taps[9], out[36];
-    planes_load(9, weights + i, (ptrdiff_t)pairs, n, taps);
-    transform(m + 2, 3, matrix, false, taps, out);
-    planes_store((m + 2) * (m + 2), planes + i, (ptrdiff_t)pairs, n, out);
+INLINE void weights_store(enum lines kind, int n, vf value, float *to) {
+    if (kind == WEIGHTS_ADJOINT)
+        value += load(to, n);
+    store(to, value, n);
+}
+
+INLINE void weights_vector(int m, enum lines kind, ptrdiff_t pairs, int n, const float *from, float *to) {
+    const int from_size = line_in(m, kind), to_size = line_out(m, kind);
+#define LOAD(i, j)         load(from + ((i)*from_size + (j)) * pairs, n)
+#define STORE(i, j, value) weights_store(kind, n, value, to + ((i)*to_size + (j)) * pairs)
+    TRANSFORM(m, kind, LOAD, STORE);
+#undef LOAD
+#undef STORE
 }
 
 static void winograd_weights(enum winograd_form form, size_t pairs, const float *weights, float *planes) {
     if (form == WINOGRAD_F3)
-        FOR_VECTORS(pairs, weights_vector(3, f3_weights, pairs, i, n, weights, planes));
+        FOR_VECTORS(pairs, weights_vector(3, WEIGHTS, (ptrdiff_t)pairs, n, weights + i, planes + i));
     else
-        FOR_VECTORS(pairs, weights_vector(4, f4_weights, pairs, i, n, weights, planes));
-}
-
-INLINE void weights_adjoint_vector(int m, const float *matrix, size_t pairs, size_t i, int n,
-                                   const float *dplanes, float *dweights) {
-    vf in[36], out[9];
-    planes_load((m + 2) * (m + 2), dplanes + i, (ptrdiff_t)pairs, n, in);
-    transform(3, m + 2, matrix, true, in, out);
-    for (int tap = 0; tap < 9; tap++) {
-        float *to = dweights + (size_t)tap * pairs + i;
-        store(to, load(to, n) + out[tap], n);
-    }
+        FOR_VECTORS(pairs, weights_vector(4, WEIGHTS, (ptrdiff_t)pairs, n, weights + i, planes + i));
 }
 
 static void winograd_weights_adjoint(enum winograd_form form, size_t pairs, const float *dplanes,
                                      float *dweights) {
     if (form == WINOGRAD_F3)
-        FOR_VECTORS(pairs, weights_adjoint_vector(3, f3_weights, pairs, i, n, dplanes, dweights));
+        FOR_VECTORS(pairs,
+                    weights_vector(3, WEIGHTS_ADJOINT, (ptrdiff_t)pairs, n, dplanes + i, dweights + i));
     else
-        FOR_VECTORS(pairs, weights_adjoint_vector(4, f4_weights, pairs, i, n, dplanes, dweights));
+        FOR_VECTORS(pairs,
+                    weights_vector(4, WEIGHTS_ADJOINT, (ptrdiff_t)pairs, n, dplanes + i, dweights + i));
 }
 
 /* ---- elementwise and reductions ---- */
