@@ -216,8 +216,14 @@ static void check_others(void) {
     struct conv_shape valid = plain(10, 10, 4, 16, 3); /* no padding, a row of taps at a time */
     valid.padding[0] = valid.padding[1] = 0;
     check_conv(valid, 3, 1);
+    valid.out = 6;
+    check_conv(valid, 3, 1);
     valid.dilation[1] = 2;
     check_conv(valid, 3, 1);
+    struct conv_shape strided = plain(11, 13, 7, 33, 5);
+    strided.stride[0] = strided.dilation[0] = 2;
+    strided.stride[1] = 3;
+    check_conv(strided, 2, 1);
     check_conv(plain(9, 9, 200, 32, 1), 2, 1); /* many points: weights packed; few: as they are */
     check_conv(plain(4, 4, 200, 32, 1), 2, 1);
     struct conv_shape depthwise = plain(8, 8, 8, 8, 3);
@@ -235,10 +241,15 @@ static void other_convolutions_equal_the_definition(void **state) {
 
 static void the_cheaper_winograd_form_is_chosen(void **state) {
     (void)state;
-    struct conv_shape nine = plain(9, 9, 32, 32, 3), nineteen = plain(19, 19, 32, 32, 3), strided = nine;
+    struct conv_shape nine = plain(9, 9, 32, 32, 3), thirteen = plain(13, 13, 32, 32, 3),
+                      nineteen = plain(19, 19, 32, 32, 3), strided = nine;
     strided.stride[0] = 2;
     assert_int_equal(conv_method(&nine), CONV_WINOGRAD3);
+    assert_int_equal(conv_method(&thirteen), CONV_WINOGRAD3);
     assert_int_equal(conv_method(&nineteen), CONV_WINOGRAD4);
+    assert_int_equal(conv_shape_finish(&strided), 0);
+    assert_int_equal(conv_method(&strided), CONV_LINES);
+    strided.dilation[1] = 2;
     assert_int_equal(conv_method(&strided), CONV_COLUMNS);
 }
 

@@ -1,18 +1,38 @@
 /* conv.c - see conv.h.
  *
+ * Which method. Multiplications alone do not decide: Winograd's transforms cost additions and traffic, and
+ * F(4,3)'s cost more than F(3,3)'s. Measured with AVX-512 on one core (Zen 5), batch 8, microseconds, forward
+ * / backward:
+ *
+ *       image, channels     F(3,3)      F(4,3)      lines      columns
+ *       9x9    8 to 8          8 / 21     12 / 29      8 / 29     19 / 39
+ *       9x9   64 to 64        76 / 184   117 / 295   186 / 401   206 / 422
+ *       9x9   96 to 96       159 / 432   274 / 753   423 / 928   472 / 994
+ *      13x13  16 to 16        32 / 56     44 / 80     30 / 84     56 / 106
+ *      13x13  64 to 64       206 / 451   260 / 595   401 / 867   445 / 915
+ *      19x19  16 to 16        61 / 105    48 / 86     76 / 167   112 / 205
+ *      19x19  64 to 64       407 / 937   336 / 940   860 /  -    991 / 2060
+ *      28x28  32 to 32       262 / 511   200 / 405   474 / 1138  642 / 1343
+ *
+ * So F(4,3) is taken where F(3,3) would multiply at least a fifth more (19x19: 36 % more; 13x13: 8 % more,
+ * and faster all the same), lines before columns, and Winograd from 8 channels on, forward and backward
+ * alike.
+ *
  * Winograd works on a group of images at a time, as many as keep their planes in the second-level cache.
  * Scratch:
  *
  *     | input planes: t*t * tiles * in | product planes: t*t * tiles * out |
  *
- * and backward: the transposed weights, the gradients of both sets of planes and of the transformed weights.
+ * or, where in = out, `rows` rows and the input planes, which the products overwrite; and backward: the
+ * transposed weights, the gradients of both sets of planes and of the transformed weights.
  */
 #include <string.h>
 #include "workers/nn/conv.h"
 #include "workers/nn/isa.h"
 
 enum {
-    PLANE_CACHE_FLOATS = 180 * 1024, /* input and product planes of a group: a good half of a 1 MiB cache */
+    PLANE_CACHE_FLOATS = 180 * 1024, /* the planes of a group: two thirds of a 1 MiB cache */
+    LINE_POINTS = 4,                 /* fewer output points in a row are gathered from several rows instead */
     COLUMN_POINTS = 192,             /* output points whose patches are laid out at a time */
 };
 
@@ -45,8 +65,9 @@ enum conv_method conv_method(const struct conv_shape *s) {
         return CONV_PRODUCT;
     /* Few channels leave the products too thin to pay for the transforms. */
     if (simple && both(s->kernel, 3) && both(s->padding, 1) && s->in >= 8 && s->out >= 8)
-        return 25 * tiles_of(s, 3) <= 36 * tiles_of(s, 4) ? CONV_WINOGRAD3 : CONV_WINOGRAD4;
-    return CONV_COLUMNS;
+        return 25 * tiles_of(s, 3) * 5 <= 36 * tiles_of(s, 4) * 6 ? CONV_WINOGRAD3 : CONV_WINOGRAD4;
+    /* Narrow images would leave the tiles too few rows. */
+    return s->groups == 1 && s->dilation[1] == 1 && s->out_width >= LINE_POINTS ? CONV_LINES : CONV_COLUMNS;
 }
 
 /* ---- Winograd ---- */
@@ -385,6 +406,85 @@ static void columns_run(const struct conv_shape *s, bool whole, int batch, const
     }
 }
 
+/* ---- lines: a row of output points is a product whose operand is the image itself ----
+ *
+ * What a point sees is `kernel[0]` stretches of kernel[1] * in floats, a line of the image apart, and the
+ * next point sees the same `stride[1] * in` floats further. An image with padding is copied into a frame of
+ * zeros first. */
+
+struct frame {
+    int height, width; /* with padding */
+};
+
+static struct frame frame_of(const struct conv_shape *s) {
+    return (struct frame){s->height + 2 * s->padding[0], s->width + 2 * s->padding[1]};
+}
+
+static bool is_framed(const struct conv_shape *s) {
+    return s->padding[0] || s->padding[1];
+}
+
+static size_t frame_floats(const struct conv_shape *s) {
+    struct frame f = frame_of(s);
+    return is_framed(s) ? (size_t)f.height * (size_t)f.width * (size_t)s->in : 0;
+}
+
+static void frame_clear(const struct conv_shape *s, float *frame) {
+    memset(frame, 0, frame_floats(s) * sizeof(float));
+}
+
+/* The image as the products read it: itself, or its copy in the cleared frame. */
+static const float *frame_fill(const struct conv_shape *s, const float *image, float *frame) {
+    if (!is_framed(s))
+        return image;
+    ptrdiff_t line = (ptrdiff_t)s->width * s->in, framed = (ptrdiff_t)frame_of(s).width * s->in;
+    kernels_get()->copy_rows(s->height, (size_t)line, image, line,
+                             frame + s->padding[0] * framed + (ptrdiff_t)s->padding[1] * s->in, framed);
+    return frame;
+}
+
+static void lines_run(const struct conv_shape *s, int batch, const float *x, const float *packed,
+                      struct conv_tail tail, float *y, float *frame) {
+    ptrdiff_t line = (ptrdiff_t)frame_of(s).width * s->in, out_line = (ptrdiff_t)s->out_width * s->out;
+    struct gemm_tail end = {.relu = tail.relu, .bias = tail.bias, .residual = tail.residual, .ldr = s->out};
+    frame_clear(s, frame);
+    for (int i = 0; i < batch; i++, x += image_points(s) * (size_t)s->in) {
+        const float *image = frame_fill(s, x, frame);
+        for (int row = 0; row < s->out_height; row++, y += out_line) {
+            struct matrix points = {image + row * s->stride[0] * line, (ptrdiff_t)s->stride[1] * s->in, 1};
+            kernels_get()->gemm_segments(s->out_width, s->out, (ptrdiff_t)s->kernel[1] * s->in, s->kernel[0],
+                                         points, s->dilation[0] * line, true, packed, 0, y, s->out, &end);
+            end.residual = end.residual ? end.residual + out_line : NULL;
+        }
+    }
+}
+
+/* dw of one row of taps at a time: its floats, by all points of an image. */
+static void lines_weights(const struct conv_shape *s, int batch, const float *x, const float *dy, float *dw,
+                          float *scratch) {
+    const struct kernels *k = kernels_get();
+    const struct gemm_tail add = {.accumulate = true};
+    ptrdiff_t line = (ptrdiff_t)frame_of(s).width * s->in, length = (ptrdiff_t)s->kernel[1] * s->in;
+    int points = s->out_height * s->out_width;
+    bool pack = s->out % k->lanes != 0;
+    float *packed = scratch + frame_floats(s);
+    frame_clear(s, scratch);
+    for (int i = 0; i < batch; i++, x += image_points(s) * (size_t)s->in, dy += (ptrdiff_t)points * s->out) {
+        const float *image = frame_fill(s, x, scratch);
+        if (pack)
+            k->pack(points, s->out, (struct matrix){dy, s->out, 1}, packed);
+        for (int row = 0; row < s->kernel[0]; row++) {
+            struct matrix taps = {image + row * s->dilation[0] * line, 1, (ptrdiff_t)s->stride[1] * s->in};
+            k->gemm_segments(length, s->out, s->out_width, s->out_height, taps, s->stride[0] * line, pack,
+                             pack ? packed : dy, s->out, dw + row * length * s->out, s->out, &add);
+        }
+    }
+}
+
+static size_t lines_weights_scratch(const struct conv_shape *s) {
+    return frame_floats(s) + (size_t)(s->out_height * s->out_width) * packed_columns(s->out);
+}
+
 /* The input's gradient where weights are many and points few: dX^T = W dY^T reads the weights as they lie.
  * What is packed is dY^T, and the result, which packing turns around. */
 static size_t turned_scratch(const struct conv_shape *s, size_t points) {
@@ -477,6 +577,8 @@ size_t conv_run_scratch(const struct conv_shape *s, int batch) {
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
         return winograd_run_scratch(s, winograd_plan(s, method, batch, false));
+    if (method == CONV_LINES)
+        return frame_floats(s);
     return method == CONV_PRODUCT ? 0 : (size_t)depth_of(s) * columns_points(s, batch, false);
 }
 
@@ -485,6 +587,8 @@ void conv_run(const struct conv_shape *s, int batch, const float *x, const float
     enum conv_method method = conv_method(s);
     if (is_winograd(method))
         winograd_run(s, winograd_plan(s, method, batch, false), batch, x, packed, tail, y, scratch);
+    else if (method == CONV_LINES)
+        lines_run(s, batch, x, packed, tail, y, scratch);
     else
         columns_run(s, method == CONV_PRODUCT, batch, x, packed, tail, y, scratch);
 }
@@ -516,6 +620,7 @@ size_t conv_backward_scratch(const struct conv_shape *s, int batch) {
     }
     size_t many = out * packed_columns(depth_of(s)) + points * packed_columns((int)out) +
                   (whole ? 0 : points * (size_t)depth_of(s));
+    few = method == CONV_LINES ? lines_weights_scratch(s) : few;
     return many > few ? many : few;
 }
 
@@ -537,8 +642,12 @@ void conv_backward(const struct conv_shape *s, int batch, const float *x, const 
     enum conv_method method = conv_method(s);
     if (dbias)
         kernels_get()->column_sums((size_t)batch * (size_t)(s->out_height * s->out_width), s->out, dy, dbias);
+    if (method == CONV_LINES && dw) {
+        lines_weights(s, batch, x, dy, dw, scratch);
+        dw = NULL;
+    }
     if (is_winograd(method))
         winograd_backward(s, winograd_plan(s, method, batch, true), batch, x, w, dy, dx, dw, scratch);
-    else
+    else if (dx || dw)
         columns_backward(s, method == CONV_PRODUCT, batch, x, w, dy, dx, dw, scratch);
 }

@@ -1,14 +1,16 @@
 /* conv.h - 2-D convolution, forward and backward, on plain arrays.
  *
  * x is [batch][height][width][in], y is [batch][out_height][out_width][out], w is [kernel][kernel][in /
- * groups][out] (outputs of group g are the g-th part of the last dimension). Three methods, picked by shape
- * alone:
+ * groups][out] (outputs of group g are the g-th part of the last dimension). Four methods, picked by shape
+ * alone (conv.c has the measurements behind the choice):
  *
  *   product    1x1, stride 1, no padding, one group: one matrix product over all points of the batch
- *   Winograd   3x3, stride 1, padding 1, dilation 1, one group: F(3,3) where its tiles cover the image with
- * fewer multiplications than F(4,4)'s (9x9 exactly), else F(4,3) (Lavin & Gray 2015). Forward, gradient of
- * the input and gradient of the weights are all products in the transformed domain columns    everything
- * else: patches are copied to rows ("im2col"), a bounded stretch of points at a time
+ *   Winograd   3x3, stride 1, padding 1, dilation 1, one group, 8 channels or more: F(3,3) where its tiles
+ * cover the image with less work than F(4,3)'s (9x9 exactly), else F(4,3) (Lavin & Gray 2015). Forward,
+ * gradient of the input and gradient of the weights are all products in the transformed domain lines      one
+ * group, no dilation along a row: each row of output points is a product whose operand is the image itself,
+ * in stretches; the input's gradient goes by columns columns    everything else: patches are copied to rows
+ * ("im2col"), a bounded stretch of points at a time
  *
  * reference.h has the naive forms that the tests compare these with.
  */
@@ -28,7 +30,7 @@ struct conv_shape {
  * groups. */
 int conv_shape_finish(struct conv_shape *shape);
 
-enum conv_method { CONV_PRODUCT, CONV_WINOGRAD3, CONV_WINOGRAD4, CONV_COLUMNS };
+enum conv_method { CONV_PRODUCT, CONV_WINOGRAD3, CONV_WINOGRAD4, CONV_LINES, CONV_COLUMNS };
 enum conv_method conv_method(const struct conv_shape *shape);
 
 /* Floats of scratch that a call with this batch needs. */

@@ -58,6 +58,11 @@ struct kernels {
      * A, where packing would not pay. */
     void (*gemm)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *b, ptrdiff_t ldb,
                  float *c, ptrdiff_t ldc, const struct gemm_tail *tail);
+    /* The same for an A whose columns lie in `segments` stretches of k, segment_stride floats apart, against
+     * segments * k rows of B; packed: B is packed, and ldb ignored. */
+    void (*gemm_segments)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int segments, struct matrix a,
+                          ptrdiff_t segment_stride, bool packed, const float *b, ptrdiff_t ldb, float *c,
+                          ptrdiff_t ldc, const struct gemm_tail *tail);
     /* C (rows lda apart, as A's) = A times packed B, where C = A - rows * lda: the result moves up by `rows`
      * rows of its own operand, so that both need the memory of one. n <= lda; all of K at once. */
     void (*gemm_shift)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t lda,

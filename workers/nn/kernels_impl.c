@@ -195,6 +195,7 @@ static void pack(ptrdiff_t k, ptrdiff_t n, struct matrix b, float *packed) {
 /* What all tiles of a product share. */
 struct product {
     ptrdiff_t k;
+    ptrdiff_t segments, segment_stride; /* of A: K is so many times k */
     struct matrix a;
     ptrdiff_t ldb;
     float *c;
@@ -260,16 +261,19 @@ INLINE void tile(int rows, int vectors, const struct product *p, ptrdiff_t row, 
             sums[i][j] = (vf){0};
     const float *a = p->a.data + row * p->a.row_stride;
     const ptrdiff_t row_stride = p->a.row_stride, column_stride = p->a.column_stride, ldb = p->ldb;
-    for (ptrdiff_t depth = p->k; depth > 0; depth--, a += column_stride, b += ldb) {
-        vf line[VECTORS];
-#pragma GCC unroll 3
-        for (int j = 0; j < vectors; j++)
-            line[j] = *(const vf *)(b + j * LANES);
-#pragma GCC unroll 24
-        for (int i = 0; i < rows; i++)
+    for (ptrdiff_t segment = p->segments; segment > 0; segment--, a += p->segment_stride) {
+        const float *at = a;
+        for (ptrdiff_t depth = p->k; depth > 0; depth--, at += column_stride, b += ldb) {
+            vf line[VECTORS];
 #pragma GCC unroll 3
             for (int j = 0; j < vectors; j++)
-                sums[i][j] += a[i * row_stride] * line[j];
+                line[j] = *(const vf *)(b + j * LANES);
+#pragma GCC unroll 24
+            for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+                for (int j = 0; j < vectors; j++)
+                    sums[i][j] += at[i * row_stride] * line[j];
+        }
     }
     if (width == vectors * LANES)
         tile_finish(rows, vectors, true, width, p, row, column, sums);
@@ -324,6 +328,10 @@ static void panels_product(const struct product *p, ptrdiff_t first, ptrdiff_t r
     }
 }
 
+static bool tail_is_empty(const struct gemm_tail *tail) {
+    return !tail->accumulate && !tail->bias && !tail->residual && !tail->relu;
+}
+
 /* All of C, by chunks of rows and stretches of K. Only the last stretch applies bias, residual and ReLU; the
  * later ones add to the earlier. `next`: from a row of B to the next, beside p->ldb within a panel. */
 static void product_run(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const float *b, ptrdiff_t ldb,
@@ -331,11 +339,11 @@ static void product_run(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, 
     const struct gemm_tail none = {0}, *end = tail ? tail : &none;
     for (ptrdiff_t depth = 0; depth < k || depth == 0; depth += DEPTH) {
         ptrdiff_t length = k - depth < DEPTH ? k - depth : DEPTH;
-        struct product p = {.k = length, .a = a, .ldb = ldb, .c = c, .ldc = ldc};
+        struct product p = {.k = length, .segments = 1, .a = a, .ldb = ldb, .c = c, .ldc = ldc};
         p.a.data += depth * a.column_stride;
         p.tail = depth + length >= k ? *end : none;
         p.tail.accumulate = depth > 0 || end->accumulate;
-        p.plain = !p.tail.accumulate && !p.tail.bias && !p.tail.residual && !p.tail.relu;
+        p.plain = tail_is_empty(&p.tail);
         ptrdiff_t chunk = (CHUNK / (length + 1) / NARROW + 1) * NARROW;
         for (ptrdiff_t row = 0; row < m; row += chunk)
             panels_product(&p, row, m - row < chunk ? m - row : chunk, n, b + depth * ldb, panel);
@@ -352,11 +360,23 @@ static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, struct matrix a, const f
     product_run(m, n, k, a, b, ldb, PANEL, c, ldc, tail);
 }
 
+static void gemm_segments(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int segments, struct matrix a,
+                          ptrdiff_t segment_stride, bool packed, const float *b, ptrdiff_t ldb, float *c,
+                          ptrdiff_t ldc, const struct gemm_tail *tail) {
+    struct product p = {
+        .k = k, .segments = segments, .segment_stride = segment_stride, .a = a, .c = c, .ldc = ldc};
+    p.ldb = packed ? PANEL : ldb;
+    p.tail = tail ? *tail : (struct gemm_tail){0};
+    p.plain = tail_is_empty(&p.tail);
+    panels_product(&p, 0, m, n, b, packed ? segments * k * PANEL : PANEL);
+}
+
 /* A row of tiles reads its rows of A before it writes its rows of C, which lie ROWS rows before them: what is
  * overwritten has been read. */
 static void gemm_shift(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t lda,
                        const float *packed, float *c) {
-    struct product p = {.k = k, .a = {a, lda, 1}, .ldb = PANEL, .c = c, .ldc = lda, .plain = true};
+    struct product p = {
+        .k = k, .segments = 1, .a = {a, lda, 1}, .ldb = PANEL, .c = c, .ldc = lda, .plain = true};
     ptrdiff_t count = (m + ROWS - 1) / ROWS;
     for (ptrdiff_t i = 0, row = 0; i < count; i++) {
         ptrdiff_t here = m / count + (i < m % count);
@@ -1055,6 +1075,7 @@ const struct kernels GLUE(kernels_, KERNELS_NAME) = {
     .rows = ROWS,
     .gemm_packed = gemm_packed,
     .gemm = gemm,
+    .gemm_segments = gemm_segments,
     .gemm_shift = gemm_shift,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
