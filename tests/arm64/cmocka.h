@@ -28,12 +28,16 @@ struct CMUnitTest {
         if (!(value))                                                                                        \
             fail_msg("%s does not hold", #value);                                                            \
     } while (0)
-#define assert_false(value)                            assert_true(!(value))
-#define assert_null(pointer)                           assert_true((pointer) == NULL)
-#define assert_non_null(pointer)                       assert_true((pointer) != NULL)
-#define assert_int_equal(a, b)                         assert_true((long long)(a) == (long long)(b))
-#define assert_in_range(value, low, high)              assert_true((value) >= (low) && (value) <= (high))
-#define assert_float_equal(a, b, within)               assert_true(fabs((double)(a) - (double)(b)) <= (double)(within))
+#define assert_false(value)               assert_true(!(value))
+#define assert_null(pointer)              assert_true((pointer) == NULL)
+#define assert_non_null(pointer)          assert_true((pointer) != NULL)
+#define assert_int_equal(a, b)            assert_true((long long)(a) == (long long)(b))
+#define assert_in_range(value, low, high) assert_true((value) >= (low) && (value) <= (high))
+#define assert_float_equal(a, b, within)                                                                     \
+    do {                                                                                                     \
+        if (!(fabs((double)(a) - (double)(b)) <= (double)(within)))                                          \
+            fail_msg("%s is %.9g, not %.9g", #a, (double)(a), (double)(b));                                  \
+    } while (0)
 #define assert_string_equal(a, b)                      assert_true(strcmp(a, b) == 0)
 #define assert_memory_equal(a, b, n)                   assert_true(memcmp(a, b, n) == 0)
 #define assert_memory_not_equal(a, b, n)               assert_true(memcmp(a, b, n) != 0)
@@ -42,6 +46,7 @@ struct CMUnitTest {
 #define cmocka_run_group_tests(tests, setup, teardown) arm64_run(tests, sizeof(tests) / sizeof *(tests))
 
 static inline int arm64_run(const struct CMUnitTest *tests, size_t count) {
+    setvbuf(stdout, NULL, _IONBF, 0);
     for (size_t i = 0; i < count; i++) {
         tests[i].test(NULL);
         printf("ok %s\n", tests[i].name);
