@@ -2,7 +2,8 @@
  *
  * kernels_impl.c is compiled once for each instruction set that the compiler can target; the best that the
  * processor has is picked at first use. TENGEN_ISA=baseline|avx2|avx512 overrides the choice (for tests and
- * comparisons; baseline is SSE2 on x86-64, NEON on 64-bit ARM); a name that this machine cannot run is an error, not a silent fallback.
+ * comparisons; baseline is SSE2 on x86-64, NEON on 64-bit ARM); a name that this machine cannot run is an
+ * error, not a silent fallback.
  */
 #ifndef TENGEN_NN_ISA_H
 #define TENGEN_NN_ISA_H
