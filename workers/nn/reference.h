@@ -22,6 +22,10 @@ void reference_conv_forward(const struct conv_shape *shape, int batch, const flo
 void reference_conv_backward(const struct conv_shape *shape, int batch, const float *x, const float *w,
                              const float *dy, double *dx, double *dw, double *dbias);
 
+/* As loss_cross_entropy (loss.h). */
+double reference_cross_entropy(size_t rows, int classes, const float *logits, const int *targets,
+                               const float *weights, float smoothing, float scale, double *dlogits);
+
 enum { REFERENCE_PARAMS_MAX = 4 };
 struct node;
 struct reference_call {

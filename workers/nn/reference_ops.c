@@ -572,3 +572,38 @@ static void attention_backward(const struct reference_call *c) {
 }
 
 const struct op_reference reference_attention = {attention_forward, attention_backward};
+
+/* ---- cross-entropy ---- */
+
+/* -sum over the classes of target log p, with the target of a smoothed label; the row's gradient is p -
+ * target. */
+static double row_cross_entropy(int classes, const float *logits, int label, double smoothing, double factor,
+                                double *dlogits) {
+    double most = -INFINITY, sum = 0, loss = 0;
+    for (int i = 0; i < classes; i++)
+        most = fmax(most, (double)logits[i]);
+    for (int i = 0; i < classes; i++)
+        sum += exp((double)logits[i] - most);
+    for (int i = 0; i < classes; i++) {
+        double log_p = (double)logits[i] - most - log(sum);
+        double target = smoothing / classes + (i == label ? 1 - smoothing : 0);
+        loss -= target > 0 ? target * log_p : 0;
+        dlogits[i] = factor * (exp(log_p) - target);
+    }
+    return loss;
+}
+
+double reference_cross_entropy(size_t rows, int classes, const float *logits, const int *targets,
+                               const float *weights, float smoothing, float scale, double *dlogits) {
+    double total = 0, loss = 0;
+    for (size_t row = 0; row < rows; row++)
+        total += targets[row] < 0 ? 0 : weights ? (double)weights[row] : 1;
+    for (size_t row = 0; row < rows; row++, logits += classes, dlogits += classes) {
+        double weight = targets[row] < 0 ? 0 : weights ? (double)weights[row] : 1;
+        memset(dlogits, 0, (size_t)classes * sizeof *dlogits);
+        if (weight != 0)
+            loss += weight * row_cross_entropy(classes, logits, targets[row], (double)smoothing,
+                                               (double)scale * weight / total, dlogits);
+    }
+    return total > 0 ? loss / total : 0;
+}
