@@ -112,7 +112,7 @@ def web_tests():
     runner = ROOT / "tests" / "web" / "run.mjs"
     if not runner.exists():
         return []
-    return [Test("web", "dashboard", ["node", str(runner)], 600, alone=True)]
+    return [Test("web", "dashboard", ["node", str(runner)], 1200, alone=True)]
 
 
 def kill_group(process):

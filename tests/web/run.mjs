@@ -35,6 +35,8 @@ if (!(await exists(path.join(root, "web", "dist", "app.js")))) {
   process.exit(1);
 }
 only(values.only);
+// A test that waits for an event before it causes it, and then fails on the way, leaves that wait behind; what failed is told.
+process.on("unhandledRejection", (error) => console.log(`# left behind: ${error.message}`));
 await unitTests();
 const browser = await launch();
 await mockTests(browser);

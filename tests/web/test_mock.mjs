@@ -52,6 +52,25 @@ async function overviewTests(browser) {
       await becomes(() => text(page, ".sidebar .connection"), "Live", "state of the connection");
     },
   );
+  await mockTest(browser, "the overview tells what ended and who joined, as it happens", "#/", async (page, mock) => {
+    await matches(
+      () => text(page, ".activity"),
+      /uct against pachi has failed[\s\S]*GNU Go openings is done[\s\S]*kitchen-pc joined/,
+      "what was before",
+    );
+    await until(() => mock.hears(), "a stream");
+    const job = mock.world.jobs.find(({ name }) => name === "first games");
+    mock.world.finish(job);
+    mock.world.emit("job", job);
+    await matches(() => text(page, ".activity li"), /^first games is done/, "a job that ended");
+    const cellar = { ...mock.world.addWorker("cellar", "online", 1, {}, []), created_ms: Date.now() };
+    mock.world.emit("worker", cellar);
+    await matches(() => text(page, ".activity li"), /^cellar joined/, "a worker that joined");
+    mock.world.emit("worker", { ...cellar, online: false, state: "offline" });
+    await matches(() => text(page, ".activity li"), /^cellar has left/, "a worker that left");
+    await page.locator(".activity").getByRole("link", { name: "first games is done" }).click();
+    await page.getByRole("heading", { name: "first games" }).waitFor();
+  });
   await mockTest(browser, "nothing jumps while the overview loads", "#/", async (page) => {
     await page.locator(".live-card a.live-board .shudan-goban").waitFor();
     const shift = await page.evaluate(

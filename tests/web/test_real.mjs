@@ -6,6 +6,7 @@
 // No step depends on the machine's speed: the game that is watched takes a second for each of its hundreds of moves on any
 // machine, and the job that is awaited is as short as can be.
 
+import { shapes, tarOf } from "./archive.mjs";
 import { explained, noHorizontalScroll, open, screenshot, setHidden, settled, violations } from "./browser.mjs";
 import { Real } from "./real.mjs";
 import { canRead, getBlindly, postByForm, postByScript, startStranger } from "./stranger.mjs";
@@ -162,8 +163,64 @@ async function finishing(real) {
   });
 }
 
+async function learning(real) {
+  const file = (name, buffer) => ({ name, mimeType: "application/octet-stream", buffer });
+  await test("real: a data set is uploaded and kept", async () => {
+    await page.goto(`${real.url}/#/datasets`);
+    await page.getByText("There are no data sets yet").waitFor();
+    await page.getByLabel("File").setInputFiles(file("shapes.tar", tarOf(shapes())));
+    await page.getByRole("button", { name: "Upload" }).click();
+    await matches(() => text(page, '[data-dataset="shapes"]'), /shapes[\s\S]*#1[\s\S]*\d KiB/, "its row");
+  });
+  await test("real: a network is trained; its page shows curves, mistakes, images and checkpoints", async () => {
+    await page.goto(`${real.url}/#/jobs/new?kind=classify`);
+    const data = page.locator('[data-field="inputs.data"] select');
+    await data.selectOption(await data.locator("option", { hasText: /^shapes \(#1/ }).getAttribute("value"));
+    const values = { "network.stages": "8x1", epochs: 8, batch: 16, learning_rate: 0.05, shift: 0, samples: 6 };
+    for (const [name, value] of Object.entries(values))
+      await field(page, `config.${name}`).locator("input").fill(String(value));
+    await field(page, "name").locator("input").fill("tells shapes apart");
+    await page.getByRole("button", { name: "Submit job" }).click();
+    await page.getByRole("heading", { name: "tells shapes apart" }).waitFor();
+    await page.locator(".page-title .state-succeeded").waitFor({ timeout: LONG_MS });
+    await becomes(() => page.locator(".confusion tbody tr").count(), 3, "classes in the matrix");
+    const cells = await page.locator(".confusion .cell").allInnerTexts();
+    equal(
+      cells.map(Number).reduce((a, b) => a + b, 0),
+      30,
+      "test images in the matrix",
+    );
+    await becomes(
+      () => page.locator(".sample img").evaluateAll((all) => all.filter((one) => one.naturalWidth === 12).length),
+      6,
+      "sample images that are drawn",
+    );
+    const loss = page.locator(".chart", { hasText: "Loss" });
+    await matches(() => loss.locator(".legend").innerText(), /training[\s\S]*validation/, "the curves of the loss");
+    await screenshot(page, "real-training");
+    await page.getByRole("tab", { name: "Checkpoints" }).click();
+    const download = page.waitForEvent("download");
+    await page
+      .getByRole("link", { name: /^Download tengen-\d+-checkpoint-/ })
+      .first()
+      .click();
+    match((await download).suggestedFilename(), /\.safetensors$/, "the file's name");
+  });
+}
+
 async function looks(browser, real) {
-  const hashes = ["#/", "#/jobs", "#/jobs/1", "#/jobs/2", "#/games", "#/games/1", "#/workers", "#/jobs/new?kind=match"];
+  const hashes = [
+    "#/",
+    "#/jobs",
+    "#/jobs/1",
+    "#/jobs/2",
+    "#/jobs/4",
+    "#/datasets",
+    "#/games",
+    "#/games/1",
+    "#/workers",
+    "#/jobs/new?kind=match",
+  ];
   for (const [scheme, size] of [
     ["light", "desk"],
     ["dark", "phone"],
@@ -276,6 +333,7 @@ export async function realTests(browser, serverBin, workerBin) {
     await submitting(real);
     await watching(real);
     await finishing(real);
+    await learning(real);
     await looks(browser, real);
     await administering(real);
     await strangers(real);

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, getAll, getLines, withQuery } from "../lib/api.js";
-import { fineShare, meanRate, number, words } from "../lib/format.js";
+import { fineShare, meanOf, number, words } from "../lib/format.js";
 import { addMetrics, bestOf, chartsOf, logScale, splitName, toLine } from "../lib/metrics.js";
 import { addPoint, pointsFromTasks, rateSeries } from "../lib/throughput.js";
 import { useResource } from "../lib/resource.js";
@@ -40,7 +40,8 @@ function Throughput({ job }) {
     const data = perMinute ? [series[0], series[1].map((x) => x * 60)] : series;
     return [{ label: "Throughput", data, colour: 0 }];
   }, [series, perMinute]);
-  const headline = job.state === "running" ? null : `${meanRate(job)} on average`;
+  const mean = meanOf(job) * (perMinute ? 60 : 1);
+  const headline = job.state === "running" ? null : `${number(mean)} ${job.unit}/${perMinute ? "min" : "s"} on average`;
   return (
     <Chart title="Throughput" unit={`${job.unit}/${perMinute ? "min" : "s"}`} lines={lines} headline={headline} time />
   );

@@ -38,11 +38,13 @@ export function rate(perSecond, unit = "") {
   return `${number(perSecond * 3600)} ${name}/h`;
 }
 
-/** The rate of a job from its start until its end, or until now. */
-export function meanRate(job) {
+/** Units a second of a job from its start until its end, or until now; NaN before. */
+export function meanOf(job) {
   const seconds = ((job.ended_ms || Date.now()) - job.started_ms) / 1000;
-  return job.started_ms && seconds > 0 ? rate(job.units.done / seconds, job.unit) : "–";
+  return job.started_ms && seconds > 0 ? job.units.done / seconds : NaN;
 }
+
+export const meanRate = (job) => rate(meanOf(job), job.unit);
 
 /** "8 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". */
 export function duration(seconds) {

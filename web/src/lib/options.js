@@ -56,8 +56,14 @@ export function configOf(options, values) {
 /** "1 to 10,000,000 games", "" when there is nothing to say. */
 export function rangeText(option) {
   if (option.type !== "int" && option.type !== "number") return option.unit || "";
-  const number = (n) =>
-    Math.abs(n) >= 1e6 && n % 1e6 === 0 ? `${n / 1e6} million` : n.toLocaleString("en").replace("-", "\u2212");
+  const number = (n) => {
+    for (const [size, name] of [
+      [1e9, "billion"],
+      [1e6, "million"],
+    ])
+      if (Math.abs(n) >= size && n % size === 0) return `${n / size} ${name}`.replace("-", "\u2212");
+    return n.toLocaleString("en").replace("-", "\u2212");
+  };
   const { min, max } = option;
   if (!Number.isFinite(min) || !Number.isFinite(max) || (min === 0 && max === 0)) return option.unit || "";
   const high = max >= Number.MAX_SAFE_INTEGER ? "" : number(max);
