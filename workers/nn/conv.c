@@ -168,13 +168,13 @@ static void winograd_run(const struct conv_shape *s, struct winograd plan, int b
     }
 }
 
-/* C (m x n) += A (m x k) B (k x n): B (rows ldb apart) is packed first, into `packed`, where its rows are no
- * whole vectors, or where it is long and read often. */
+/* C (m x n) = [C +] A (m x k) B (k x n): B (rows ldb apart) is packed first, into `packed`, where its rows
+ * are no whole vectors, or where it is long and read often. */
 enum { SHORT_FLOATS = 16 * 1024, FEW_ROWS = 64 };
-static void product_add(int m, int n, int k, struct matrix a, const float *b, ptrdiff_t ldb, float *packed,
-                        float *c, ptrdiff_t ldc) {
+static void product_of(int m, int n, int k, struct matrix a, const float *b, ptrdiff_t ldb, float *packed,
+                       bool accumulate, float *c, ptrdiff_t ldc) {
     const struct kernels *kernels = kernels_get();
-    const struct gemm_tail add = {.accumulate = true};
+    const struct gemm_tail add = {.accumulate = accumulate};
     if (n % kernels->lanes == 0 && (m <= FEW_ROWS || k * ldb <= SHORT_FLOATS)) {
         kernels->gemm(m, n, k, a, b, ldb, c, ldc, &add);
         return;
@@ -208,9 +208,9 @@ static void winograd_backward_group(const struct conv_shape *s, struct winograd 
     if (want_dw) {
         winograd_transform_group(s, plan, images, x, at.in_planes);
         for (int p = 0; p < plan.planes; p++)
-            product_add(s->in, s->out, (int)rows, (struct matrix){at.in_planes + p * rows * s->in, 1, s->in},
-                        at.out_planes + p * rows * s->out, s->out, at.packed_plane,
-                        at.dweights + (ptrdiff_t)p * s->in * s->out, s->out);
+            product_of(s->in, s->out, (int)rows, (struct matrix){at.in_planes + p * rows * s->in, 1, s->in},
+                       at.out_planes + p * rows * s->out, s->out, at.packed_plane, true,
+                       at.dweights + (ptrdiff_t)p * s->in * s->out, s->out);
     }
     if (!dx)
         return;
@@ -505,7 +505,8 @@ static void turned_gradient(const struct conv_shape *s, int points, const float 
 }
 
 static void columns_backward(const struct conv_shape *s, bool whole, int batch, const float *x,
-                             const float *w, const float *dy, float *dx, float *dw, float *scratch) {
+                             const float *w, const float *dy, float *dx, float *dw, bool fresh,
+                             float *scratch) {
     const struct kernels *k = kernels_get();
     int depth = depth_of(s), in = s->in / s->groups, out = s->out / s->groups;
     size_t points = columns_points(s, batch, whole);
@@ -529,8 +530,8 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
             if (dw) {
                 if (!whole)
                     columns_gather(s, x + image, at.first, at.rows, columns);
-                product_add(depth, out, at.points, (struct matrix){whole ? x : columns, 1, depth},
-                            gradient.data, s->out, packed_dy, dw + group * out, s->out);
+                product_of(depth, out, at.points, (struct matrix){whole ? x : columns, 1, depth},
+                           gradient.data, s->out, packed_dy, !fresh, dw + group * out, s->out);
             }
             if (dx) {
                 k->gemm_packed(at.points, depth, out, gradient, packed, whole ? dx : columns, depth,
@@ -638,8 +639,12 @@ void conv_forward(const struct conv_shape *s, int batch, const float *x, const f
 }
 
 void conv_backward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *dy,
-                   float *dx, float *dw, float *dbias, float *scratch) {
+                   float *dx, float *dw, float *dbias, bool fresh, float *scratch) {
     enum conv_method method = conv_method(s);
+    if (dbias && fresh)
+        memset(dbias, 0, (size_t)s->out * sizeof(float));
+    if (dw && fresh && method != CONV_PRODUCT)
+        memset(dw, 0, (size_t)depth_of(s) * (size_t)s->out * sizeof(float));
     if (dbias)
         kernels_get()->column_sums((size_t)batch * (size_t)(s->out_height * s->out_width), s->out, dy, dbias);
     if (method == CONV_LINES && dw) {
@@ -649,5 +654,6 @@ void conv_backward(const struct conv_shape *s, int batch, const float *x, const 
     if (is_winograd(method))
         winograd_backward(s, winograd_plan(s, method, batch, true), batch, x, w, dy, dx, dw, scratch);
     else if (dx || dw)
-        columns_backward(s, method == CONV_PRODUCT, batch, x, w, dy, dx, dw, scratch);
+        columns_backward(s, method == CONV_PRODUCT, batch, x, w, dy, dx, dw, fresh && method == CONV_PRODUCT,
+                         scratch);
 }

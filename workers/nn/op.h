@@ -45,6 +45,7 @@ struct op_call {
     const struct node *node;
     int batch;
     bool training;
+    bool fresh; /* dparam holds nothing yet; only operators that say `writes_dparam` see it set */
     const float *in[NODE_INPUTS_MAX];
     float *out;        /* forward: written; backward: read where the operator reads its output */
     const float *dout; /* backward */
@@ -58,6 +59,7 @@ struct op_call {
 struct op {
     const char *name;
     bool backward_reads_input, backward_reads_output;
+    bool writes_dparam;                                  /* heeds `fresh`; for the others the runner clears */
     bool in_place;                                       /* out may be the memory of in[0] (same size) */
     size_t (*saved)(const struct node *node, int batch); /* floats; NULL: none */
     size_t (*forward_scratch)(const struct node *node, int batch);

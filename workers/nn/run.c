@@ -260,7 +260,17 @@ void run_forward(struct run *run, struct model *model, int batch) {
         clear_gradient(run, run->graph->outputs[i].from);
 }
 
-void run_backward(struct run *run, struct model *model, float *gradients) {
+/* The node's gradients hold nothing yet: its operator writes them, or is given zeros. */
+static void begin_fresh(struct op_call *call, const struct run *run) {
+    call->fresh = call->node->op->writes_dparam;
+    for (int i = 0; i < call->node->param_count && !call->fresh; i++) {
+        const struct param *param = &run->graph->params[call->node->param[i]];
+        if (param->trained)
+            memset(call->dparam[i], 0, shape_elements(param->shape) * sizeof(float));
+    }
+}
+
+static void backward(struct run *run, struct model *model, float *gradients, bool fresh) {
     TG_ASSERT(run->mode == RUN_TRAINING);
     for (int i = run->graph->node_count - 1; i >= 0; i--) {
         if (!run->graph->nodes[i].op || !run->wanted[i])
@@ -272,8 +282,18 @@ void run_backward(struct run *run, struct model *model, float *gradients) {
         for (int j = 0; j < call.node->input_count; j++)
             if (call.din[j] && array_of(run, call.node->in[j], GRADIENT)->first == backward_step(run, i))
                 clear_gradient(run, call.node->in[j]);
+        if (fresh)
+            begin_fresh(&call, run);
         call.node->op->backward(&call);
     }
+}
+
+void run_backward(struct run *run, struct model *model, float *gradients) {
+    backward(run, model, gradients, false);
+}
+
+void run_gradients(struct run *run, struct model *model, float *gradients) {
+    backward(run, model, gradients, true);
 }
 
 static int output_node(const struct run *run, const char *name) {

@@ -45,6 +45,9 @@ const float *run_output(const struct run *run, const char *name);
 float *run_output_gradient(struct run *run, const char *name);
 /* Adds the gradients of all parameters to `gradients`, an array laid out as model->values. */
 void run_backward(struct run *run, struct model *model, float *gradients);
+/* The same, but writes them: what `gradients` held before does not matter. (Of what is not trained nothing is
+ * written.) */
+void run_gradients(struct run *run, struct model *model, float *gradients);
 
 /* Dropout draws from here on follow from `seed`: a step's draws need not depend on the steps before it. */
 void run_reseed(struct run *run, uint64_t seed);

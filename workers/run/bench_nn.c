@@ -307,14 +307,13 @@ struct train_bench {
 
 static void train_call(void *context) {
     struct train_bench *b = context;
-    memset(b->gradients, 0, graph_value_count(b->graph) * sizeof(float));
     planes_copy(b->graph, b->batch, b->planes, run_input(b->run, 0));
     run_forward(b->run, &b->model, b->batch);
     loss_cross_entropy((size_t)b->batch, b->outputs, run_output(b->run, "policy"), b->classes, NULL, 0, 1,
                        run_output_gradient(b->run, "policy"));
     loss_squared_error((size_t)b->batch, 1, run_output(b->run, "value"), b->zeros, NULL, 1,
                        run_output_gradient(b->run, "value"));
-    run_backward(b->run, &b->model, b->gradients);
+    run_gradients(b->run, &b->model, b->gradients);
     optimizer_step(b->optimizer, &b->model, b->gradients, 1e-4f);
 }
 
@@ -323,7 +322,6 @@ static void train_call(void *context) {
 static void dqn_call(void *context) {
     struct train_bench *b = context;
     float targets[4096], *gradient = run_output_gradient(b->run, "q");
-    memset(b->gradients, 0, graph_value_count(b->graph) * sizeof(float));
     planes_copy(b->graph, b->batch, b->planes, infer_input(b->frozen, 0));
     planes_copy(b->graph, b->batch, b->planes, run_input(b->run, 0));
     infer_forward(b->frozen, b->batch);
@@ -337,7 +335,7 @@ static void dqn_call(void *context) {
         loss_huber(1, 1, &taken, &targets[i], NULL, 1, 1 / (float)b->batch, &slope);
         gradient[i * b->outputs] = slope;
     }
-    run_backward(b->run, &b->model, b->gradients);
+    run_gradients(b->run, &b->model, b->gradients);
     optimizer_step(b->optimizer, &b->model, b->gradients, 1e-4f);
 }
 
@@ -440,13 +438,12 @@ struct token_bench {
 
 static void transformer_call(void *context) {
     struct token_bench *b = context;
-    memset(b->gradients, 0, graph_value_count(b->graph) * sizeof(float));
     memcpy(run_input(b->run, 0), b->source, b->count * sizeof(float));
     memcpy(run_input(b->run, 1), b->target, b->count * sizeof(float));
     run_forward(b->run, &b->model, b->batch);
     loss_cross_entropy(b->count, b->vocabulary, run_output(b->run, "tokens"), b->truth, NULL, 0.1f, 1,
                        run_output_gradient(b->run, "tokens"));
-    run_backward(b->run, &b->model, b->gradients);
+    run_gradients(b->run, &b->model, b->gradients);
     optimizer_step(b->optimizer, &b->model, b->gradients, 1e-4f);
 }
 
