@@ -74,5 +74,46 @@ def lockstep_is_measured(t):
     t.true(abs(figures["ratio"] - figures["evals_per_s"] / figures["infer_evals_per_s"]) < 0.01, "the ratio")
 
 
+def from_games_to_a_match_as_jobs(t):
+    """The preset's three steps, small: a job's games train a network, and the next job plays with it."""
+    server = t.server()
+    t.worker(server, runners=2)
+    answer = server.api.expect(201, "POST", "/api/v1/jobs", json={"jobs": [
+        {"local": "games", "kind": "selfplay",
+         "config": {"games": 6, "games_per_task": 2, "board": 5, "player": {"type": "uct", "playouts": 20}}},
+        {"local": "policy", "kind": "sl-policy", "config": CONFIG, "after": ["games"],
+         "inputs": {"games": {"job": "games", "output": "games"}}},
+        {"kind": "match", "after": ["policy"], "inputs": {"a_network": {"job": "policy", "output": "checkpoint"}},
+         "config": {"games": 2, "games_per_task": 2, "board": 5, "a": {"type": "puct", "playouts": 20},
+                    "b": {"type": "uct", "playouts": 20}, "opening_moves": 2}}]})
+    ids = [job["id"] for job in answer["jobs"]]
+
+    def ended():
+        jobs = [server.api.expect(200, "GET", f"/api/v1/jobs/{job}") for job in ids]
+        states = [job["state"] for job in jobs]
+        failed = [job["error"] for job in jobs if job["state"] == "failed"]
+        t.equal(failed, [], "what failed")
+        return jobs if states == ["succeeded"] * 3 else None
+
+    jobs = harness.wait_for(ended, 90, "the three jobs to succeed")
+    t.equal([job["units"]["done"] for job in jobs], [6, 1, 2], "units done")
+    t.equal(jobs[2]["score"]["games"], 2, "games of the match")
+    reports = server.api.expect(200, "GET", f"/api/v1/jobs/{ids[1]}/reports")["items"]
+    t.equal([report["name"] for report in reports], ["summary"], "reports of the training run")
+    t.equal(reports[0]["data"]["games"], 6, "games that were learnt from")
+    with t.subtest("a player without its network is refused"):
+        problem = server.api.post("/api/v1/jobs", json={"kind": "match", "config": {"a": {"type": "puct"}}})
+        t.equal((problem.status, problem.json["code"], problem.json["field"]),
+                (400, "missing_field", "inputs.a_network"), "the answer")
+
+
+def the_presets_are_taken(t):
+    server = t.server()
+    for name, jobs in (("policy-9x9", 3), ("selfplay-9x9", 1)):
+        document = json.loads((harness.ROOT / "scripts" / "presets" / f"{name}.json").read_text())
+        answer = server.api.expect(201, "POST", "/api/v1/jobs", json=document)
+        t.equal(len(answer.get("jobs", [answer])), jobs, f"jobs of {name}")
+
+
 if __name__ == "__main__":
-    harness.run(trains_scores_and_plays, lockstep_is_measured)
+    harness.run(trains_scores_and_plays, lockstep_is_measured, from_games_to_a_match_as_jobs, the_presets_are_taken)

@@ -38,17 +38,16 @@ def alive(pid):
 def up_plays_until_interrupted(t):
     only_with_the_release_build(t)
     data = t.folder("data")
-    up = t.start(UP, "--port", 0, "--data", data, "--workers", 1)
+    up = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--preset", "selfplay-9x9")
     url, token = harness.wait_for(lambda: address_in(up.log()), 120, "the dashboard's address")
     api = harness.Api(url, token=token)
     t.equal(api.get("/api/v1/whoami").json["role"], "admin", "the role of the token in the address")
     t.equal(harness.Api(url).get("/api/v1/jobs").status, 401, "status without a token")
     t.equal(api.get("/").status, 200, "the dashboard's page")
     jobs = api.pages("/api/v1/jobs")
-    names = ["9x9 policy: expert games by GNU Go", "9x9 policy: learn from them", "9x9 policy: puct against GNU Go"]
-    t.equal(sorted(job["name"] for job in jobs), names, "jobs")
+    t.equal([job["name"] for job in jobs], ["9x9 self-play"], "jobs")
     harness.wait_for(lambda: api.pages("/api/v1/games"), 90, "the first game")
-    harness.wait_for(lambda: re.search(r"[1-9]\d*/240 games", up.log()), 30, "the progress")
+    harness.wait_for(lambda: re.search(r"[1-9]\d*/1000 games", up.log()), 30, "the progress")
     pids = [pid_in(data / "up" / name) for name in ("server.pid", "worker.pid")]
     t.true(all(alive(pid) for pid in pids), "both run")
     os.killpg(up.pid, signal.SIGINT)  # as a terminal does
@@ -56,7 +55,7 @@ def up_plays_until_interrupted(t):
     t.equal([alive(pid) for pid in pids], [False, False], "what still runs")
     t.equal(sorted(path.name for path in (data / "up").glob("*.pid")), [], "pid files left")
     with t.subtest("run again, it goes on with the same job"):
-        again = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--detach")
+        again = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--preset", "selfplay-9x9", "--detach")
         t.equal(again.wait(120), 0, "exit code of --detach")
         url, token = address_in(again.log())
         ids = [job["id"] for job in harness.Api(url, token=token).pages("/api/v1/jobs")]
@@ -69,6 +68,17 @@ def up_plays_until_interrupted(t):
     with t.subtest("down with nothing to stop is fine"):
         done = t.run(DOWN, "--data", data, timeout=60, check=0)
         t.contains(done.stdout.decode(), "Nothing", "what it says")
+
+
+def the_default_is_a_policy(t):
+    only_with_the_release_build(t)
+    data = t.folder("data")
+    up = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--detach")
+    t.equal(up.wait(120), 0, "exit code of --detach")
+    t.cleanup(t.run, DOWN, "--data", data)
+    url, token = address_in(up.log())
+    names = ["9x9 policy: expert games by GNU Go", "9x9 policy: learn from them", "9x9 policy: puct against GNU Go"]
+    t.equal(sorted(job["name"] for job in harness.Api(url, token=token).pages("/api/v1/jobs")), names, "jobs")
 
 
 def _refused(url):
@@ -134,4 +144,5 @@ def npm_packages_run_on_debians_node(t):
 
 
 if __name__ == "__main__":
-    harness.run(npm_packages_run_on_debians_node, down_kills_no_stranger, wrong_arguments_are_refused, up_plays_until_interrupted, timeout=300)
+    harness.run(npm_packages_run_on_debians_node, down_kills_no_stranger, wrong_arguments_are_refused,
+                up_plays_until_interrupted, the_default_is_a_policy, timeout=300)
