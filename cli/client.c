@@ -345,6 +345,127 @@ int client_list(struct client *client, const char *path, long long limit, json_t
     return error;
 }
 
+/* ---- files in and out ---- */
+
+enum { CHECK_SECONDS = 1800 }; /* that the server may take to look at what it got */
+
+struct transfer {
+    struct answer *answer;
+    FILE *file;
+    CURL *curl;
+    bool writing_failed;
+    client_progress progress;
+    void *arg;
+};
+
+static int tell_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                         curl_off_t up) {
+    const struct transfer *transfer = context;
+    if (transfer->progress)
+        transfer->progress(transfer->arg, up_total > 0 ? up : down, up_total > 0 ? up_total : down_total);
+    return 0;
+}
+
+/* What is no success is a problem document, to be read and not to be kept. */
+static size_t take_file(char *data, size_t one, size_t size, void *context) {
+    struct transfer *transfer = context;
+    long status = 0;
+    curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200 || status >= 300)
+        return take_body(data, one, size, transfer->answer);
+    transfer->writing_failed = fwrite(data, 1, size, transfer->file) != size;
+    return transfer->writing_failed ? 0 : size;
+}
+
+static size_t give_file(char *data, size_t one, size_t size, void *context) {
+    size_t got = fread(data, one, size, context);
+    return ferror((FILE *)context) ? CURL_READFUNC_ABORT : got;
+}
+
+static void set_up_transfer(struct client *client, const char *url, struct transfer *transfer) {
+    set_up(client, url, transfer->answer);
+    transfer->curl = client->curl;
+    curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, (long)CHECK_SECONDS);
+    curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, tell_progress);
+    curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, transfer);
+}
+
+static int perform(struct client *client, struct transfer *transfer, struct problem *problem) {
+    struct answer *answer = transfer->answer;
+    CURLcode code = curl_easy_perform(client->curl);
+    long status = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    answer->status = (int)status;
+    if (transfer->writing_failed)
+        return problem_set(problem, TG_EIO, "output", "cannot be written: %s", strerror(errno));
+    /* A server that has refused what it got so far hangs up before it has read the rest. */
+    if (code && (status < 400 || answer->body.size == 0))
+        return unreachable(client, code, problem);
+    return status >= 200 && status < 300 ? TG_OK : read_problem(answer, problem);
+}
+
+static int make_url(const struct client *client, const char *path, struct buf *url, struct problem *problem) {
+    return buf_printf(url, "%s/api/v1%s", client->server, path)
+               ? problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory")
+               : TG_OK;
+}
+
+static struct curl_slist *binary_headers(const struct client *client) {
+    struct curl_slist *headers = make_headers(client, false, NULL);
+    headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
+    return curl_slist_append(headers, "Expect:");
+}
+
+int client_upload(struct client *client, const char *method, const char *path, FILE *file, int64_t size,
+                  client_progress progress, void *arg, json_t **out, struct problem *problem) {
+    struct answer answer = {.body = {.limit = ANSWER_MAX}};
+    struct transfer transfer = {.answer = &answer, .file = file, .progress = progress, .arg = arg};
+    struct curl_slist *headers = binary_headers(client);
+    struct buf url = BUF_INIT;
+    int error = make_url(client, path, &url, problem);
+    *out = NULL;
+    rewind(file);
+    if (!error) {
+        set_up_transfer(client, (char *)url.data, &transfer);
+        curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(client->curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
+        curl_easy_setopt(client->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+        curl_easy_setopt(client->curl, CURLOPT_READFUNCTION, give_file);
+        curl_easy_setopt(client->curl, CURLOPT_READDATA, file);
+        error = perform(client, &transfer, problem);
+    }
+    if (!error && !(*out = json_parse_object(answer.body.data, answer.body.size, problem)))
+        error = problem_set(problem, TG_EINTERNAL, client->server,
+                            "the answer is no JSON object: is this Tengen?");
+    curl_slist_free_all(headers);
+    buf_free(&url);
+    answer_free(&answer);
+    return error;
+}
+
+int client_download(struct client *client, const char *path, FILE *file, client_progress progress, void *arg,
+                    struct problem *problem) {
+    struct answer answer = {.body = {.limit = ANSWER_MAX}};
+    struct transfer transfer = {.answer = &answer, .file = file, .progress = progress, .arg = arg};
+    struct curl_slist *headers = make_headers(client, false, NULL);
+    struct buf url = BUF_INIT;
+    int error = make_url(client, path, &url, problem);
+    if (!error) {
+        set_up_transfer(client, (char *)url.data, &transfer);
+        curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(client->curl, CURLOPT_ACCEPT_ENCODING, NULL);
+        curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_file);
+        curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &transfer);
+        error = perform(client, &transfer, problem);
+    }
+    curl_slist_free_all(headers);
+    buf_free(&url);
+    answer_free(&answer);
+    return error;
+}
+
 int path_add(struct buf *path, const char *name, const char *value) {
     if (!value[0])
         return TG_OK;

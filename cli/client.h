@@ -3,6 +3,8 @@
 #define TENGEN_CLI_CLIENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <jansson.h>
 #include "proto/base/buf.h"
 #include "proto/base/error.h"
@@ -37,6 +39,18 @@ int client_json(struct client *client, const char *method, const char *path, con
 /* Reads pages of a list until `limit` items (0: all) are there: {"items": [...], "next": cursor or null}. */
 int client_list(struct client *client, const char *path, long long limit, json_t **out,
                 struct problem *problem);
+
+/* Called now and then during a transfer; total 0: not known. */
+typedef void (*client_progress)(void *arg, int64_t done, int64_t total);
+
+/* Sends `size` bytes of `file`, from its start, as the body; *out is the answer, which the caller owns. Not
+ * repeated. */
+int client_upload(struct client *client, const char *method, const char *path, FILE *file, int64_t size,
+                  client_progress progress, void *arg, json_t **out, struct problem *problem);
+/* Writes the body of a GET into `file`, which may hold anything when this fails. TG_EIO: it cannot be
+ * written. */
+int client_download(struct client *client, const char *path, FILE *file, client_progress progress, void *arg,
+                    struct problem *problem);
 
 /* Appends &name=value (or ?name=value) to a path, the value percent-encoded; nothing when the value is "". */
 int path_add(struct buf *path, const char *name, const char *value);

@@ -89,6 +89,8 @@ int run_log(const struct invocation *invocation);
 int run_games(const struct invocation *invocation);
 int run_workers(const struct invocation *invocation);
 int run_worker(const struct invocation *invocation);
+int run_dataset(const struct invocation *invocation);
+int run_checkpoint(const struct invocation *invocation);
 int run_token(const struct invocation *invocation);
 int run_whoami(const struct invocation *invocation);
 int run_kinds(const struct invocation *invocation);

@@ -141,6 +141,42 @@ static const char token_actions[] =
     "  tengen token list\n"
     "  tengen token revoke ID\n";
 
+static const struct option_spec dataset_options[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .max = 200,
+     .initial = "\"\"",
+     .help = "what jobs call it (default: the file's or folder's name)"},
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
+static const struct option_spec checkpoint_options[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .max = 200,
+     .initial = "\"\"",
+     .help = "add: what people see; fetch: which of a job's checkpoints (default: checkpoint)"},
+    {.name = "output",
+     .type = OPTION_STRING,
+     .max = 4096,
+     .initial = "\"\"",
+     .help = "fetch: the file (default: the digest's first digits and .safetensors)"},
+    CLIENT_OPTIONS,
+    {.name = NULL},
+};
+
+static const char dataset_actions[] =
+    "    add PATH     a file, or a folder, which is packed so that the same files give the same digest;\n"
+    "                 the server looks at it and refuses what no job could use\n"
+    "    list         all, the newest first\n"
+    "    remove ID    refused while a job that is not over needs it\n";
+
+static const char checkpoint_actions[] = "    list [JOB]          all, or a job's, the newest first\n"
+                                         "    fetch SHA256|JOB    a file by its digest, or a job's newest\n"
+                                         "    add FILE            sends a safetensors file and prints its "
+                                         "digest, which jobs take as their input\n";
+
 const struct command commands[] = {
     {.name = "serve",
      .words = "...",
@@ -236,6 +272,24 @@ const struct command commands[] = {
      .max_words = 1,
      .needs_server = true,
      .run = run_retain},
+    {.name = "dataset",
+     .words = "add|list|remove [PATH|ID]",
+     .summary = "what jobs learn from: send a file or folder, list, remove",
+     .details = dataset_actions,
+     .options = dataset_options,
+     .min_words = 1,
+     .max_words = 2,
+     .needs_server = true,
+     .run = run_dataset},
+    {.name = "checkpoint",
+     .words = "list|fetch|add [JOB|SHA256|FILE]",
+     .summary = "networks: list, fetch, send",
+     .details = checkpoint_actions,
+     .options = checkpoint_options,
+     .min_words = 1,
+     .max_words = 2,
+     .needs_server = true,
+     .run = run_checkpoint},
     {.name = "workers",
      .words = "",
      .summary = "list the machines that work",

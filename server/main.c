@@ -36,6 +36,7 @@ struct program {
     uv_timer_t patience;
     bool stopping;
     char *tls_cert, *tls_key;
+    char runner[4096 + 16]; /* path of tengen-run */
 };
 
 /* ---- stopping ---- */
@@ -136,6 +137,30 @@ static void make_parents(const char *folder) {
     free(path);
 }
 
+static bool runner_beside(struct program *program, const char *of) {
+    const char *slash = strrchr(of, '/');
+    if (!slash)
+        return false;
+    snprintf(program->runner, sizeof program->runner, "%.*s/tengen-run", (int)(slash - of), of);
+    return access(program->runner, X_OK) == 0;
+}
+
+/* The option's; else beside the name that we were started by (which may be a link), or beside the file that
+ * it leads to. NULL: there is none, and no data set can be taken. */
+static const char *find_runner(struct program *program) {
+    const char *given = option_string(program->options, "runner");
+    char self[4096];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[size > 0 ? size : 0] = 0;
+    if (given[0])
+        return given;
+    if (runner_beside(program, program_invocation_name) || runner_beside(program, self))
+        return program->runner;
+    log_warn("server",
+             "tengen-run is not beside this program: uploaded data sets will be refused (--runner)");
+    return NULL;
+}
+
 static int open_api(struct program *program, const char *folder, struct problem *problem) {
     const json_t *options = program->options;
     const char *web = option_string(options, "web"), *public_url = option_string(options, "public_url");
@@ -144,6 +169,7 @@ static int open_api(struct program *program, const char *folder, struct problem 
         .web = web[0] ? web : NULL,
         .bind = option_string(options, "bind"),
         .public_url = public_url[0] ? public_url : NULL,
+        .runner = find_runner(program),
         .workers_max = option_int(options, "workers"),
         .lease_s = (int)option_int(options, "lease_s"),
         .free_floor = (uint64_t)option_int(options, "free_floor_mib") << 20,

@@ -51,6 +51,7 @@
     X(RATE_LIMITED, "rate_limited", 429, "Too many requests")                                                \
     X(NOT_IMPLEMENTED, "not_implemented", 501, "Not implemented")                                            \
     X(BUSY, "busy", 503, "Busy")                                                                             \
+    X(UNAVAILABLE, "unavailable", 503, "Not available here")                                                 \
     X(SHUTTING_DOWN, "shutting_down", 503, "Shutting down")                                                  \
     X(STORAGE_FULL, "storage_full", 507, "Storage full")                                                     \
     X(NEWER_SCHEMA, "newer_schema", 500, "Written by a newer version")                                       \

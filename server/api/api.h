@@ -25,6 +25,7 @@ struct api_settings {
     const char *web;        /* folder of the dashboard's files; NULL: the embedded ones */
     const char *bind;       /* the address that is listened on; for what the dashboard says about joining */
     const char *public_url; /* where other machines reach us; NULL: as whoever asks has reached us */
+    const char *runner;     /* path of tengen-run, which checks data sets; NULL: there is none */
     int64_t workers_max;    /* that are known at a time */
     int lease_s;            /* a lease lapses after this long without a beat */
     uint64_t free_floor;    /* bytes */

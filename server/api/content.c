@@ -1,4 +1,6 @@
 /* content.c - checkpoints and data sets: large bodies in and out, in pieces, without ever holding one whole.
+ * A data set also goes, piece by piece, to the child that checks it (dataset_check.h), whose word is waited
+ * for.
  *
  *      body ──> piece of 256 KiB ──> store_write(content_piece)  at most 4 on their way, else the upload
  * waits └──> SHA-256                        │ all stored
@@ -16,6 +18,7 @@
 #include "proto/base/hash.h"
 #include "proto/model/safetensors.h"
 #include "proto/wire/json.h"
+#include "server/api/dataset_check.h"
 #include "server/api/handlers.h"
 
 enum { IN_FLIGHT_MAX = 4 };
@@ -35,9 +38,10 @@ struct upload {
     struct buf head; /* a checkpoint's header, to be looked at */
     int in_flight;   /* writes that have not come back, the first one (begin) too */
     int64_t next_index, id;
-    bool complete; /* the body has come */
-    bool replied;  /* or the client is gone: nobody waits for an answer */
-    char *metadata;
+    bool complete;               /* the body has come */
+    bool replied;                /* or the client is gone: nobody waits for an answer */
+    char *metadata;              /* of a checkpoint; of a data set: what its check has found */
+    struct dataset_check *check; /* under way; NULL: none, or it has ended well */
     int64_t content, row;
     bool existed;
     int64_t now_ms;
@@ -82,6 +86,8 @@ static void write_ended(void *arg, int error, const struct problem *problem) {
 }
 
 static void abort_stored(struct upload *upload) {
+    dataset_check_cancel(upload->check);
+    upload->check = NULL;
     if (upload->api->store && store_write(upload->api->store, abort_work, write_ended, upload) == TG_OK) {
         upload->in_flight++;
     }
@@ -108,7 +114,7 @@ static void go_on(struct upload *upload, int error, const struct problem *proble
             problem_set(&said, error, NULL, "the upload could not be stored");
         }
         fail(upload, &said);
-    } else if (!upload->replied && upload->complete && upload->in_flight == 0) {
+    } else if (!upload->replied && upload->complete && upload->in_flight == 0 && !upload->check) {
         finish(upload);
         return;
     } else if (!upload->replied && !upload->complete) {
@@ -137,8 +143,10 @@ static int send_piece(struct upload *upload) {
     piece->upload = upload;
     piece->index = upload->next_index++;
     piece->data = buf_take(&upload->piece, &piece->size);
-    int error = upload->api->store ? store_write(upload->api->store, piece_work, piece_written, piece)
-                                   : TG_ESHUTTING_DOWN;
+    int fed = upload->check ? dataset_check_feed(upload->check, piece->data, piece->size) : TG_OK;
+    int error = fed                  ? fed
+                : upload->api->store ? store_write(upload->api->store, piece_work, piece_written, piece)
+                                     : TG_ESHUTTING_DOWN;
     if (error) {
         free(piece->data);
         free(piece);
@@ -175,7 +183,8 @@ static size_t take_data(void *arg, const uint8_t *data, size_t size) {
                part = size - taken < room ? size - taken : room;
         int error = TG_OK;
         if (room == 0) {
-            if (upload->in_flight >= IN_FLIGHT_MAX) {
+            if (upload->in_flight >= IN_FLIGHT_MAX ||
+                (upload->check && !dataset_check_has_room(upload->check))) {
                 return taken;
             }
             error = send_piece(upload);
@@ -233,8 +242,10 @@ static int finish_work(struct store_tx *tx, void *arg, struct problem *problem) 
         return error;
     }
     if (upload->dataset) {
-        struct dataset_new dataset = {
-            .content = upload->content, .now_ms = upload->now_ms, .name = upload->name, .info = "null"};
+        struct dataset_new dataset = {.content = upload->content,
+                                      .now_ms = upload->now_ms,
+                                      .name = upload->name,
+                                      .info = upload->metadata};
         return dataset_insert(tx, &dataset, &upload->row);
     }
     struct checkpoint_new checkpoint = {.content = upload->content,
@@ -255,8 +266,10 @@ static void finished(void *arg, int error, const struct problem *problem) {
         upload->replied = true;
         http_reply_json(upload->request, 201,
                         upload->dataset
-                            ? json_pack("{s:I, s:s, s:s, s:I}", "id", (json_int_t)upload->row, "name",
-                                        upload->name, "sha256", hex, "bytes", (json_int_t)upload->bytes)
+                            ? json_pack("{s:I, s:s, s:s, s:I, s:b, s:o}", "id", (json_int_t)upload->row,
+                                        "name", upload->name, "sha256", hex, "bytes",
+                                        (json_int_t)upload->bytes, "existed", (int)upload->existed, "info",
+                                        null_or_text_json(upload->metadata))
                             : json_pack("{s:s, s:I, s:b}", "sha256", hex, "bytes", (json_int_t)upload->bytes,
                                         "existed", (int)upload->existed));
     }
@@ -302,9 +315,49 @@ static void body_ended(void *arg, bool complete) {
         struct problem problem = {0};
         problem_set(&problem, error, NULL, "the upload could not be stored; try again later");
         fail(upload, &problem);
+        return;
+    }
+    if (upload->check) {
+        dataset_check_finish(upload->check);
     } else if (upload->in_flight == 0) {
         finish(upload);
     }
+}
+
+/* ---- the check of a data set ---- */
+
+static void check_has_room(void *arg) {
+    struct upload *upload = arg;
+    if (!upload->replied && !upload->complete && upload->request) {
+        http_receive_more(upload->request);
+    }
+}
+
+static void check_ended(void *arg, const json_t *info, const struct problem *problem) {
+    struct upload *upload = arg;
+    struct problem said = {0};
+    upload->check = NULL; /* it frees itself */
+    upload->metadata = info ? json_dumps(info, JSON_COMPACT) : NULL;
+    if (!problem && !upload->metadata) {
+        problem_set(&said, TG_ENO_MEMORY, NULL, "the server is out of memory; try again later");
+        problem = &said;
+    }
+    if (upload->replied) {
+        return;
+    }
+    if (problem) {
+        fail(upload, problem);
+    } else if (upload->complete && upload->in_flight == 0) {
+        finish(upload);
+    } else {
+        check_has_room(upload);
+    }
+}
+
+static int start_check(struct upload *upload, struct problem *problem) {
+    static const struct dataset_check_events events = {.room = check_has_room, .ended = check_ended};
+    return dataset_check_start(upload->api->loop, upload->api->settings.runner, &events, upload,
+                               &upload->check, problem);
 }
 
 static void forget_request(void *arg) {
@@ -342,8 +395,13 @@ static void receive(struct http_request *request, struct api *api, bool dataset,
         return;
     }
     error = read_expected(upload, &problem);
+    if (!error && dataset) {
+        error = start_check(upload, &problem);
+    }
     error = error ? error : store_write(api->store, begin_work, begun, upload);
     if (error) {
+        dataset_check_cancel(upload->check);
+        upload->check = NULL;
         upload->replied = true;
         if (!problem.detail[0]) {
             problem_set(&problem, error, NULL, "too much is waiting for the disk; try again in a moment");
@@ -523,6 +581,26 @@ void handle_dataset_get(struct http_request *request, void *context) {
     struct find_call *call = call_begin(request, context, sizeof *call);
     if (call && call_param_id(request, &call->id) == TG_OK) {
         call_read(&call->call, find_dataset, content_found);
+    }
+}
+
+/* ---- DELETE /datasets/{id} ---- */
+
+static int delete_dataset(struct store_tx *tx, void *arg, struct problem *problem) {
+    return dataset_delete(tx, ((struct find_call *)arg)->id, problem);
+}
+
+static void dataset_deleted(void *arg, int error, const struct problem *problem) {
+    struct find_call *call = arg;
+    if (!call_failed(&call->call, error, problem)) {
+        http_reply(call->call.request, 204, NULL, NULL, 0);
+    }
+}
+
+void handle_dataset_delete(struct http_request *request, void *context) {
+    struct find_call *call = call_begin(request, context, sizeof *call);
+    if (call && call_param_id(request, &call->id) == TG_OK) {
+        call_write(&call->call, delete_dataset, dataset_deleted);
     }
 }
 

@@ -43,6 +43,7 @@ HANDLER(checkpoint_put);
 HANDLER(datasets_list);
 HANDLER(dataset_get);
 HANDLER(dataset_post);
+HANDLER(dataset_delete);
 
 HANDLER(workers_list); /* workers.c */
 HANDLER(worker_register);

@@ -90,6 +90,12 @@ static struct http_route routes[] = {
      .query = NAMES("name"),
      .handle = handle_dataset_post},
 
+    {.method = "DELETE",
+     .pattern = API "/datasets/{id}",
+     .access = MAY_SUBMIT,
+     .query = no_query,
+     .handle = handle_dataset_delete},
+
     GET("/ratings", MAY_VIEW, handle_not_implemented),
     GET("/stats", MAY_VIEW, handle_stats),
     ASK("/events", MAY_VIEW, handle_events, "topics"),

@@ -1,15 +1,27 @@
 #!/usr/bin/env python3
 """make_schema_dump.py: writes schema-N.sql, a small database as this release leaves it behind: finished games, a job that
-is under way with a lapsed lease, and a cancelled one. Run it once when a release adds a migration; the dump stays for ever,
+is under way with a lapsed lease, a checkpoint, a state and a report, a data set, and a cancelled job. Run it once when a release adds a migration; the dump stays for ever,
 because test_lifecycle.py upgrades every one of them."""
 
+import json
 import pathlib
 import sqlite3
+import struct
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+
+
+def train(worker, task):
+    header = json.dumps({"w": {"dtype": "U8", "shape": [3], "data_offsets": [0, 3]}}).encode()
+    network = struct.pack("<Q", len(header)) + header + b"abc"
+    for seq, name in enumerate(("state", "checkpoint"), 1):
+        worker.chunk(task, seq, harness.encode_chunk(
+            {"type": "checkpoint", "units": 0, "counters": {}, "checkpoint": {"name": name, "step": 7}}, network))
+    worker.chunk(task, 3, harness.encode_chunk(
+        {"type": "report", "units": 0, "counters": {}, "report": {"name": "summary", "step": 7}}, b'{"loss": 0.5}'))
 
 
 def fill(t):
@@ -30,6 +42,9 @@ def fill(t):
     worker = harness.FakeWorker(server.api, name="gone")
     task = worker.lease(wait_s=1)["tasks"][0]
     worker.chunk(task, 0, harness.game_chunk())
+    train(worker, task)
+    server.api.expect(201, "POST", "/api/v1/datasets?name=a%20game", body=b"(;FF[4]GM[1]SZ[9];B[ee];W[cc])",
+                      headers={"Content-Type": "application/octet-stream"})
     server.stop()
     return server.data
 

@@ -104,6 +104,9 @@ def chunk(number):
     return harness.game_chunk(note=str(number))
 
 
+GAME = b"(;FF[4]GM[1]SZ[9]KM[7]RE[B+1];B[ee];W[cc];B[dd];W[];B[])"
+
+
 def safetensors(size=1000):
     header = json.dumps({"__metadata__": {"step": "1"}, "w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
     header += " " * (-len(header) % 8)
@@ -162,8 +165,9 @@ def every_answer_has_its_shape(t):
         d.call(200, "POST", f"/api/v1/workers/{worker}/{action}", "/api/v1/workers/{id}/" + action)
     d.call(201, "PUT", "/api/v1/checkpoints", body=safetensors(), headers={"Content-Type": "application/octet-stream"})
     d.call(200, "GET", "/api/v1/checkpoints")
-    d.call(201, "POST", "/api/v1/datasets?name=x", body=b"1234", headers={"Content-Type": "text/plain"})
+    d.call(201, "POST", "/api/v1/datasets?name=x", body=GAME, headers={"Content-Type": "text/plain"})
     d.call(200, "GET", "/api/v1/datasets")
+    d.call(204, "DELETE", "/api/v1/datasets/1", "/api/v1/datasets/{id}")
     for path in ("/healthz", "/readyz", "/metrics", "/"):
         d.call(200, "GET", path)
     for method, path in (("GET", "/api/v1/ratings"), ("POST", f"/api/v1/workers/{worker}/canary")):
@@ -440,10 +444,10 @@ def content_goes_in_and_comes_out(t):
               "digest_mismatch", "X-Tengen-Sha256")
     damaged = api.call("PUT", "/api/v1/checkpoints", body=data[:-1], headers=put)
     t.equal(damaged.status // 100, 4, f"a file that is cut short: {damaged!r}")
-    chunked = api.call("POST", "/api/v1/datasets?name=set", body=iter([b"a" * 300000, b"b" * 10]),
+    chunked = api.call("POST", "/api/v1/datasets?name=set", body=iter([GAME * 6000, GAME]),
                        headers={"Content-Type": "text/plain"})
-    t.equal((chunked.status, chunked.json["bytes"]), (201, 300010), "an upload of unknown size")
-    t.equal(api.get(f"/api/v1/datasets/{chunked.json['id']}").body, b"a" * 300000 + b"b" * 10, "the data set")
+    t.equal((chunked.status, chunked.json["bytes"]), (201, 6001 * len(GAME)), "an upload of unknown size")
+    t.equal(api.get(f"/api/v1/datasets/{chunked.json['id']}").body, GAME * 6001, "the data set")
     with server.api.connect() as gone:  # hangs up in the middle
         gone.sendall(b"PUT /api/v1/checkpoints HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
                      b"Content-Length: 1000000\r\n\r\n" + b"x" * 500000)

@@ -153,6 +153,7 @@ def every_earlier_schema_is_upgraded(t):
             t.equal(sorted(job["id"] for job in jobs), expected["jobs"], "jobs")
             games = server.api.pages("/api/v1/games")
             t.equal(len(games), expected["games"], "games")
+            t.equal(len(server.api.pages("/api/v1/checkpoints")), expected["checkpoints"], "checkpoints")
             t.equal(server.api.get(f"/api/v1/games/{games[0]['id']}.sgf").body[:2], b"(;", "a record")
             worker = harness.FakeWorker(server.api)
             submit(server, games=1)
@@ -168,8 +169,9 @@ def _restore(dump: pathlib.Path, folder: pathlib.Path):
         database.executescript(dump.read_text(encoding="utf-8"))
         jobs = [row[0] for row in database.execute("SELECT id FROM jobs ORDER BY id")]
         games = database.execute("SELECT count(*) FROM games").fetchone()[0]
+        checkpoints = database.execute("SELECT count(*) FROM checkpoints").fetchone()[0]
     database.close()
-    return {"jobs": jobs, "games": games}
+    return {"jobs": jobs, "games": games, "checkpoints": checkpoints}
 
 
 if __name__ == "__main__":

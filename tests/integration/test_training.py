@@ -2,13 +2,21 @@
 """Checkpoints, states and reports out of tasks: stored once, found again, gone on from; and a job's inputs."""
 # run_tests: timeout=300
 
+import contextlib
 import hashlib
 import json
+import os
+import pathlib
+import random
+import signal
 import struct
+import time
 
+import fake_trainer
 import harness
 from harness import encode_chunk
 
+SEED = int(os.environ.get("TENGEN_TEST_SEED") or random.randrange(1 << 32))
 JOB = {"kind": "selfplay", "config": {"games": 2, "games_per_task": 2, "board": 5, "seed": 1}}
 
 
@@ -203,7 +211,52 @@ def reports_are_replaced_by_name(t):
     run.end()
 
 
+def a_run_that_is_killed_ends_like_one_that_is_not(t):
+    """Runner, agent and coordinator are killed in turn, each as soon as the run has got further than at the kill before."""
+    chance = random.Random(SEED)
+    t.note(f"TENGEN_TEST_SEED={SEED}")
+    server = t.server()
+    runner = pathlib.Path(__file__).with_name("fake_trainer.py")
+    job = server.api.expect(201, "POST", "/api/v1/jobs", json={
+        "kind": "selfplay", "config": {"games": 1, "games_per_task": 1, "board": 5}})["id"]
+    worker = t.worker(server, runner=runner)
+
+    def reached():
+        with contextlib.suppress(OSError):
+            rows = server.api.get(f"/api/v1/jobs/{job}/checkpoints?limit=1").json["items"]
+            return rows[0]["step"] if rows else 0
+        return 0
+
+    step = 0
+    for victim in ["runner", "agent", "coordinator"] * (1 if harness.QUICK else 3):
+        step = harness.wait_for(lambda: max(reached() - step, 0) and reached(), 60, f"a step after {step}", every=0.01)
+        if step >= fake_trainer.STEPS:
+            break
+        time.sleep(chance.random() * 0.1)
+        if victim == "runner":
+            for pid in worker.runner_pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        elif victim == "agent":
+            worker.kill()
+            worker = t.worker(server, data=worker.data, runner=runner)
+        else:
+            server.kill()
+            server = t.server(port=server.port, data=server.data)
+    t.at_least(step, fake_trainer.EVERY, "the step of the last kill")
+    ended = harness.wait_for(lambda: server.api.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded", 60, "the job")
+    t.true(ended, "the job has succeeded")
+    rows = [row for row in server.api.pages(f"/api/v1/jobs/{job}/checkpoints") if row["name"] == "checkpoint"]
+    t.equal((rows[0]["step"], rows[0]["sha256"]), (fake_trainer.STEPS, fake_trainer.undisturbed()), "the last checkpoint")
+    steps = [row["step"] for row in rows]
+    t.equal(sorted(steps), sorted(set(steps)), "each step is there once")
+    t.equal(harness.sqlite_rows(server.data, "SELECT failures FROM tasks"), [(0,)], "failures that count")
+    t.equal(worker.stop(), 0, "the agent's exit code")
+    t.equal(server.stop(), 0, "exit code")
+    t.tool("tengen-server", "--check", "--data", server.data, check=0)
+
+
 if __name__ == "__main__":
     harness.run(checkpoints_are_stored_once_by_content, what_is_no_checkpoint_is_refused, of_states_the_newest_stay,
                 a_long_run_keeps_checkpoints_of_all_its_length, an_attempt_goes_on_from_the_newest_pair,
-                attempts_that_advance_are_no_failures, reports_are_replaced_by_name, timeout=60)
+                attempts_that_advance_are_no_failures, reports_are_replaced_by_name, a_run_that_is_killed_ends_like_one_that_is_not, timeout=90)

@@ -1,0 +1,198 @@
+"""Data sets: looked at before they are kept, kept once, named by jobs; and the client's commands for them and for checkpoints."""
+# run_tests: timeout=300
+
+import hashlib
+import io
+import json
+import os
+import struct
+import tarfile
+import time
+
+import harness
+
+BINARY = {"Content-Type": "application/octet-stream"}
+GAME = b"(;FF[4]GM[1]SZ[9]KM[7]RE[B+1];B[ee];W[cc];B[dd];W[];B[])"
+
+
+def packed(*games):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for number, game in enumerate(games):
+            entry = tarfile.TarInfo(f"{number}.sgf")
+            entry.size = len(game)
+            tar.addfile(entry, io.BytesIO(game))
+    return out.getvalue()
+
+
+def safetensors(size=1000):
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
+    header += " " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header.encode() + bytes(size)
+
+
+def script(t, text):
+    """A program that stands in for tengen-run."""
+    path = t.folder("bin") / "checker"
+    path.write_text("#!/bin/sh\n" + text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def post(api, body, name="set"):
+    return api.call("POST", f"/api/v1/datasets?name={name}", body=body, headers=BINARY)
+
+
+def a_data_set_is_described_and_kept_once(t):
+    server = t.server()
+    data = packed(GAME, GAME)
+    first = post(server.api, data, "one")
+    t.equal(first.status, 201, f"the upload: {first!r}")
+    t.equal((first.json["info"]["format"], first.json["info"]["games"], first.json["existed"]), ("sgf", 2, False), "info")
+    second = post(server.api, iter([data[:5000], data[5000:]]), "two")
+    t.equal((second.status, second.json["existed"]), (201, True), "the same bytes under another name")
+    rows = server.api.pages("/api/v1/datasets")
+    t.equal([(row["name"], row["info"]["games"]) for row in rows], [("two", 2), ("one", 2)], "the list")
+    t.equal(harness.sqlite_rows(server.data, "SELECT count(*) FROM contents"), [(1,)], "contents")
+    t.equal(server.api.get(f"/api/v1/datasets/{rows[1]['id']}").body, data, "its bytes")
+    with t.subtest("removed, and its bytes with the last of its names"):
+        for row in rows:
+            t.equal(server.api.call("DELETE", f"/api/v1/datasets/{row['id']}").status, 204, "the answer")
+        t.equal(harness.sqlite_rows(server.data, "SELECT count(*) FROM contents"), [(0,)], "contents")
+        t.problem(server.api.call("DELETE", "/api/v1/datasets/1"), 404, "not_found", "id")
+    t.equal(server.stop(), 0, "exit code")
+    t.tool("tengen-server", "--check", "--data", server.data, check=0)
+
+
+def what_is_none_is_refused_with_the_reason(t):
+    server = t.server()
+    for name, body in [("text", b"hello"), ("nothing", b""), ("games that are none", packed(b"(;FF[4]GM[1]SZ[9];B[zz])")),
+                       ("a large file of zeros", bytes(3_000_000))]:
+        with t.subtest(f"{name} is refused"):
+            answer = post(server.api, body)
+            t.equal(answer.status, 400, f"{answer!r}")
+            t.true(answer.json["detail"] and "/proc" not in answer.body.decode(), f"the reason: {answer.json}")
+    t.equal(server.api.pages("/api/v1/datasets"), [], "data sets")
+    with server.api.connect() as gone:  # hangs up in the middle
+        gone.sendall(b"POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+                     b"Content-Length: 1000000\r\n\r\n" + b"x" * 500000)
+        time.sleep(0.2)
+    harness.wait_for(lambda: not server.children(), 20, "the child to end")
+    t.equal(post(server.api, packed(GAME)).status, 201, "and a good one is taken afterwards")
+    t.equal(server.stop(), 0, "exit code")
+    t.tool("tengen-server", "--check", "--data", server.data, check=0)
+
+
+def a_check_that_fails_harms_nobody(t):
+    data = packed(GAME) + bytes(2_000_000)
+    for name, text, status, words in [
+            ("crashes", "kill -SEGV $$", 400, "signal"), ("says nothing", "cat >/dev/null", 400, "exit code"),
+            ("says too much", "yes", 400, ""), ("refuses early", 'echo \'{"error": {"code": "not_found", "field": "/proc/self/fd/3/a.png", "detail": "a bomb"}}\'; exit 1', 400, "a bomb"),
+            ("has no room", 'cat >/dev/null; echo \'{"error": {"code": "io", "field": "-", "detail": "disk full"}}\'; exit 1', 507, "disk full"),
+            ("is content early", 'echo \'{"format": "idx", "samples": 3}\'', 201, "idx")]:
+        with t.subtest(f"a check that {name}"):
+            server = t.server(runner=script(t, text))
+            answer = post(server.api, data)
+            t.equal(answer.status, status, f"{answer!r}")
+            t.contains(answer.body.decode(), words, "the reason")
+            t.equal(server.api.get("/healthz").status, 200, "the coordinator")
+            t.equal(server.stop(), 0, "exit code")
+    with t.subtest("no program"):
+        server = t.server(runner="/nonexistent/tengen-run")
+        t.problem(post(server.api, data), 503, "unavailable")
+    with t.subtest("too many at once"):
+        server = t.server(runner=script(t, "sleep 30"))
+        held = [server.api.connect() for _ in range(4)]
+        for connection in held:
+            connection.sendall(b"POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: localhost\r\n"
+                               b"Content-Type: application/octet-stream\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
+        harness.wait_for(lambda: len(server.children()) == 4, 20, "four children")
+        t.problem(post(server.api, data), 503, "busy")
+        for connection in held:
+            connection.close()
+        harness.wait_for(lambda: not server.children(), 20, "the children to be killed")
+
+
+def jobs_name_what_is_there(t):
+    server = t.server()
+    kinds = server.api.get("/api/v1/kinds").json["kinds"]
+    takers = [kind for kind in kinds if kind["split"] == "one"
+              and any(i["takes"] == ["dataset"] and i["required"] for i in kind["inputs"])]
+    if not takers:
+        t.skip("no kind takes a data set")
+    kind = takers[0]
+    name = next(i["name"] for i in kind["inputs"] if i["required"])
+    needed = {i["name"]: {"checkpoint": "0" * 64} for i in kind["inputs"] if i["required"] and i["name"] != name}
+    row = post(server.api, packed(GAME), "games").json
+
+    def submit(value, field=name):
+        return server.api.post("/api/v1/jobs", json={"kind": kind["name"], "inputs": {**needed, field: value}})
+
+    t.problem(submit({"dataset": 77}), 404, "not_found", f"inputs.{name}")
+    t.contains(submit({"dataset": "game"}).json["detail"], "games (1)", "what there is")
+    t.problem(submit({"checkpoint": "0" * 64}), 400, "invalid", f"inputs.{name}")
+    t.problem(submit({"dataset": 1, "more": 2}), 400, "invalid", f"inputs.{name}")
+    t.problem(submit({"dataset": 1}, "nonsense"), 400, "missing_field" if name != "nonsense" else "", "inputs")
+    optional = [i["name"] for i in kind["inputs"] if i["takes"] == ["checkpoint"]]
+    selfplay = server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "selfplay", "config": {"board": 5}})["id"]
+    for other in optional[:1]:
+        both = {"kind": kind["name"], "inputs": {name: {"dataset": "games"}}}
+        for value, status, words in [({"checkpoint": "0" * 64}, 404, "upload it first"),
+                                     ({"job": selfplay, "output": "checkpoint"}, 400, "it has: games"),
+                                     ({"job": 99, "output": "checkpoint"}, 404, "no job 99")]:
+            answer = server.api.post("/api/v1/jobs", json={**both, "inputs": {**both["inputs"], other: value}})
+            t.equal((answer.status, answer.json["field"]), (status, f"inputs.{other}"), f"{answer!r}")
+            t.contains(answer.json["detail"], words, "the reason")
+    if needed:
+        return
+    job = submit({"dataset": "games"}).json
+    t.equal(job["inputs"][name], {"dataset": row["id"]}, "a name has become an id")
+    refused = server.api.call("DELETE", f"/api/v1/datasets/{row['id']}")
+    t.problem(refused, 409, "wrong_state", "id")
+    worker = harness.FakeWorker(server.api, capabilities=[f"kind:{kind['name']}"])
+    task = harness.wait_for(lambda: worker.lease(wait_s=1)["tasks"], 20, "a task")[0]
+    t.equal(task["inputs"][name], {"sha256": row["sha256"]}, "what the worker gets")
+    server.api.expect(200, "POST", f"/api/v1/jobs/{job['id']}/cancel")
+    t.equal(server.api.call("DELETE", f"/api/v1/datasets/{row['id']}").status, 204, "removed once the job is over")
+
+
+def the_client_sends_and_fetches(t):
+    server = t.server()
+    env = {**os.environ, "TENGEN_SERVER": server.url, "HOME": str(t.folder("home"))}
+
+    def tengen(*arguments, **more):
+        return t.tool("tengen", *arguments, env=env, **more)
+
+    digests = []
+    for order in (["b", "a", "sub/c"], ["sub/c", "a", "b"]):
+        folder = t.folder("games")
+        (folder / "sub").mkdir()
+        for file in order:
+            (folder / f"{file}.sgf").write_bytes(GAME)
+        os.utime(folder / "a.sgf", (order.index("a"), order.index("a")))
+        (folder / ".hidden").write_bytes(b"x")
+        added = json.loads(tengen("dataset", "add", folder, "--name", "mine", "--json", check=0).stdout)
+        digests.append(added["sha256"])
+        t.equal(added["info"]["games"], 3, "games")
+    t.equal(digests[0], digests[1], "the digest of the same files")
+    t.contains(tengen("dataset", "list", check=0).stdout.decode(), "mine", "the list")
+    t.contains(tengen("dataset", "add", __file__, check=1).stderr.decode(), "nothing that is known", "the reason")
+    tengen("dataset", "add", t.folder("empty"), check=2)
+    t.contains(tengen("dataset", "remove", 1, check=0).stdout.decode(), "removed", "remove")
+    data = safetensors(3_000_000)
+    file = t.folder("files") / "net.safetensors"
+    file.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    t.equal(tengen("checkpoint", "add", file, check=0).stdout.decode().strip(), digest, "add prints the digest")
+    t.contains(tengen("checkpoint", "list", check=0).stdout.decode(), "net.safetensors", "the list")
+    out = file.with_name("out")
+    tengen("checkpoint", "fetch", digest, "--output", out, check=0)
+    t.true(out.read_bytes() == data, "what was fetched")
+    tengen("checkpoint", "fetch", "0" * 64, "--output", out, check=1)
+    t.true(out.read_bytes() == data, "a failure leaves the file alone")
+    t.equal(sorted(path.name for path in out.parent.iterdir()), ["net.safetensors", "out"], "files")
+
+
+if __name__ == "__main__":
+    harness.run(a_data_set_is_described_and_kept_once, what_is_none_is_refused_with_the_reason,
+                a_check_that_fails_harms_nobody, jobs_name_what_is_there, the_client_sends_and_fetches, timeout=60)
