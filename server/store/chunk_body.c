@@ -72,9 +72,6 @@ static int check_checkpoint(struct chunk_ready *chunk, struct problem *problem) 
 }
 
 static int check_report(const struct chunk_ready *chunk, struct problem *problem) {
-    if (chunk->body.size > REPORT_BYTES_MAX)
-        return problem_set(problem, TG_ETOO_LARGE, "report", "has %zu bytes, at most %d are kept",
-                           chunk->body.size, REPORT_BYTES_MAX);
     json_t *data = json_parse_object(chunk->body.data, chunk->body.size, problem);
     if (!data) {
         problem_prefix(problem, "report");
@@ -84,6 +81,13 @@ static int check_report(const struct chunk_ready *chunk, struct problem *problem
     return 0;
 }
 
+static int unpack(struct chunk_ready *chunk, const struct chunk_view *view, struct problem *problem) {
+    if (chunk->brings == CHUNK_REPORT && view->raw_size > REPORT_BYTES_MAX)
+        return problem_set(problem, TG_ETOO_LARGE, "report", "has %u bytes, at most %d are kept",
+                           (unsigned)view->raw_size, REPORT_BYTES_MAX);
+    return chunk_unpack(view, &chunk->body, problem);
+}
+
 int chunk_unfold(struct chunk_ready *chunk, struct problem *problem) {
     struct chunk_view view;
     if (chunk->brings != CHUNK_CHECKPOINT && chunk->brings != CHUNK_REPORT)
@@ -91,7 +95,7 @@ int chunk_unfold(struct chunk_ready *chunk, struct problem *problem) {
     int error = chunk_open(chunk->data, chunk->size, &view, problem);
     if (error)
         return error;
-    error = chunk_unpack(&view, &chunk->body, problem);
+    error = unpack(chunk, &view, problem);
     chunk_view_free(&view);
     if (error)
         return error;

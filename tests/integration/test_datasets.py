@@ -156,6 +156,35 @@ def jobs_name_what_is_there(t):
     t.equal(server.api.call("DELETE", f"/api/v1/datasets/{row['id']}").status, 204, "removed once the job is over")
 
 
+def a_job_whose_input_was_never_made_fails_and_says_so(t):
+    server = t.server()
+    kinds = server.api.get("/api/v1/kinds").json["kinds"]
+    kind = next((k for k in kinds if k["name"] == "classify"), None)
+    if not kind:
+        t.skip("there is no kind that takes a checkpoint")
+    post(server.api, packed(GAME), "any")
+    first = {"local": "one", "kind": "classify", "inputs": {"data": {"dataset": "any"}}}
+    second = {"local": "two", "kind": "classify",
+              "inputs": {"data": {"dataset": "any"}, "network": {"job": "one", "output": "checkpoint"}}}
+    jobs = server.api.expect(201, "POST", "/api/v1/jobs", json={"jobs": [first, second]})["jobs"]
+    worker = harness.FakeWorker(server.api, capabilities=["kind:classify"])
+    task = harness.wait_for(lambda: worker.lease(wait_s=1)["tasks"], 20, "the first task")[0]
+    units = harness.encode_chunk({"type": "units", "units": 1, "counters": {}})
+    t.equal(worker.chunk(task, 0, units).status, 201, "its unit, without a checkpoint")
+    t.equal(worker.done(task, 1).status, 200, "done")
+
+    def ended():
+        t.equal(worker.lease(wait_s=0)["tasks"], [], "tasks of a job that lacks its input")
+        return server.api.get(f"/api/v1/jobs/{jobs[1]['id']}").json["state"] == "failed"
+
+    harness.wait_for(ended, 20, "the job to fail")
+    error = server.api.get(f"/api/v1/jobs/{jobs[1]['id']}").json["error"]
+    t.equal(error["field"], "inputs.network", f"{error}")
+    t.contains(error["detail"], f"job {jobs[0]['id']} has stored no checkpoint", "the reason")
+    t.equal(server.stop(), 0, "exit code")
+    t.tool("tengen-server", "--check", "--data", server.data, check=0)
+
+
 def the_client_sends_and_fetches(t):
     server = t.server()
     env = {**os.environ, "TENGEN_SERVER": server.url, "HOME": str(t.folder("home"))}
@@ -195,4 +224,4 @@ def the_client_sends_and_fetches(t):
 
 if __name__ == "__main__":
     harness.run(a_data_set_is_described_and_kept_once, what_is_none_is_refused_with_the_reason,
-                a_check_that_fails_harms_nobody, jobs_name_what_is_there, the_client_sends_and_fetches, timeout=60)
+                a_check_that_fails_harms_nobody, jobs_name_what_is_there, a_job_whose_input_was_never_made_fails_and_says_so, the_client_sends_and_fetches, timeout=60)
