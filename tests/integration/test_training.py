@@ -14,6 +14,7 @@ import time
 
 import fake_trainer
 import harness
+import test_classify
 from harness import encode_chunk
 
 SEED = int(os.environ.get("TENGEN_TEST_SEED") or random.randrange(1 << 32))
@@ -211,52 +212,95 @@ def reports_are_replaced_by_name(t):
     run.end()
 
 
-def a_run_that_is_killed_ends_like_one_that_is_not(t):
-    """Runner, agent and coordinator are killed in turn, each as soon as the run has got further than at the kill before."""
-    chance = random.Random(SEED)
-    t.note(f"TENGEN_TEST_SEED={SEED}")
-    server = t.server()
-    runner = pathlib.Path(__file__).with_name("fake_trainer.py")
-    job = server.api.expect(201, "POST", "/api/v1/jobs", json={
-        "kind": "selfplay", "config": {"games": 1, "games_per_task": 1, "board": 5}})["id"]
-    worker = t.worker(server, runner=runner)
+class Killing:
+    """A job at a real agent. Runner, agent and coordinator are killed in turn, each as soon as the run has got further than
+    at the kill before."""
 
-    def reached():
+    def __init__(self, t, document, dataset=None, **flags):
+        self.t, self.flags, self.chance = t, flags, random.Random(SEED)
+        self.server = t.server()
+        if dataset:
+            answer = self.server.api.call("POST", "/api/v1/datasets?name=set", body=dataset,
+                                          headers={"Content-Type": "application/octet-stream"})
+            t.equal(answer.status, 201, f"the data set: {answer!r}")
+        self.job = self.server.api.expect(201, "POST", "/api/v1/jobs", json=document)["id"]
+        self.worker = t.worker(self.server, **flags)
+
+    def get(self, path):
         with contextlib.suppress(OSError):
-            rows = server.api.get(f"/api/v1/jobs/{job}/checkpoints?limit=1").json["items"]
-            return rows[0]["step"] if rows else 0
-        return 0
+            return self.server.api.get(f"/api/v1/jobs/{self.job}{path}").json
+        return {}
 
-    step = 0
-    for victim in ["runner", "agent", "coordinator"] * (1 if harness.QUICK else 3):
-        step = harness.wait_for(lambda: max(reached() - step, 0) and reached(), 60, f"a step after {step}", every=0.01)
-        if step >= fake_trainer.STEPS:
-            break
-        time.sleep(chance.random() * 0.1)
+    def reached(self):
+        return max((row["step"] for row in self.get("/checkpoints?limit=3").get("items", [])
+                    if row["name"] == "checkpoint"), default=0)
+
+    def kill(self, victim):
         if victim == "runner":
-            for pid in worker.runner_pids():
+            for pid in self.worker.runner_pids():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         elif victim == "agent":
-            worker.kill()
-            worker = t.worker(server, data=worker.data, runner=runner)
+            self.worker.kill()
+            self.worker = self.t.worker(self.server, data=self.worker.data, **self.flags)
         else:
-            server.kill()
-            server = t.server(port=server.port, data=server.data)
-    t.at_least(step, fake_trainer.EVERY, "the step of the last kill")
-    ended = harness.wait_for(lambda: server.api.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded", 60, "the job")
-    t.true(ended, "the job has succeeded")
-    rows = [row for row in server.api.pages(f"/api/v1/jobs/{job}/checkpoints") if row["name"] == "checkpoint"]
+            self.server.kill()
+            self.server = self.t.server(port=self.server.port, data=self.server.data)
+
+    def kill_all(self, rounds):
+        """The number of kills: the run may end before the last."""
+        kills = step = 0
+        for victim in ["runner", "agent", "coordinator"] * rounds:
+            before = step
+            harness.wait_for(lambda: self.reached() > before or self.get("").get("state") == "succeeded", 60,  # noqa: B023
+                             f"a step after {before}", every=0.01)
+            step = self.reached()
+            if step <= before:
+                break
+            time.sleep(self.chance.random() * 0.1)
+            self.kill(victim)
+            kills += 1
+        return kills
+
+    def end(self):
+        """The rows of its checkpoints, newest first; all is well."""
+        t = self.t
+        harness.wait_for(lambda: self.get("").get("state") == "succeeded", 60, "the job")
+        rows = [row for row in self.server.api.pages(f"/api/v1/jobs/{self.job}/checkpoints") if row["name"] == "checkpoint"]
+        steps = [row["step"] for row in rows]
+        t.equal(sorted(steps), sorted(set(steps)), "each step is there once")
+        t.equal(harness.sqlite_rows(self.server.data, "SELECT failures FROM tasks"), [(0,)], "failures that count")
+        t.equal(self.worker.stop(), 0, "the agent's exit code")
+        t.equal(self.server.stop(), 0, "exit code")
+        t.tool("tengen-server", "--check", "--data", self.server.data, check=0)
+        return rows
+
+
+def a_run_that_is_killed_ends_like_one_that_is_not(t):
+    t.note(f"TENGEN_TEST_SEED={SEED}")
+    run = Killing(t, {"kind": "selfplay", "config": {"games": 1, "games_per_task": 1, "board": 5}},
+                  runner=pathlib.Path(__file__).with_name("fake_trainer.py"))
+    t.at_least(run.kill_all(1 if harness.QUICK else 3), 3, "kills")
+    rows = run.end()
     t.equal((rows[0]["step"], rows[0]["sha256"]), (fake_trainer.STEPS, fake_trainer.undisturbed()), "the last checkpoint")
-    steps = [row["step"] for row in rows]
-    t.equal(sorted(steps), sorted(set(steps)), "each step is there once")
-    t.equal(harness.sqlite_rows(server.data, "SELECT failures FROM tasks"), [(0,)], "failures that count")
-    t.equal(worker.stop(), 0, "the agent's exit code")
-    t.equal(server.stop(), 0, "exit code")
-    t.tool("tengen-server", "--check", "--data", server.data, check=0)
+
+
+def a_network_whose_training_is_killed_is_the_same(t):
+    """The same with the kind classify."""
+    t.note(f"TENGEN_TEST_SEED={SEED}")
+    config = {**test_classify.CONFIG, "epochs": 400, "average": 0.99, "shift": 1, "seed": 5, "checkpoint_seconds": 0.1,
+              "network": {"family": "vgg", "stages": "4", "dropout": 0.1}}
+    document = {"kind": "classify", "config": config, "inputs": {"data": {"dataset": "set"}}}
+    dataset = test_classify.tar_of(test_classify.idx_files())
+    whole = Killing(t, document, dataset).end()
+    run = Killing(t, document, dataset)
+    t.at_least(run.kill_all(1), 2, "kills")
+    rows = run.end()
+    t.equal((rows[0]["step"], rows[0]["sha256"]), (whole[0]["step"], whole[0]["sha256"]), "the last checkpoint")
 
 
 if __name__ == "__main__":
     harness.run(checkpoints_are_stored_once_by_content, what_is_no_checkpoint_is_refused, of_states_the_newest_stay,
                 a_long_run_keeps_checkpoints_of_all_its_length, an_attempt_goes_on_from_the_newest_pair,
-                attempts_that_advance_are_no_failures, reports_are_replaced_by_name, a_run_that_is_killed_ends_like_one_that_is_not, timeout=90)
+                attempts_that_advance_are_no_failures, reports_are_replaced_by_name, a_run_that_is_killed_ends_like_one_that_is_not,
+                a_network_whose_training_is_killed_is_the_same, timeout=90)
