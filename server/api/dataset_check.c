@@ -162,6 +162,10 @@ static void lost_patience(uv_timer_t *timer) {
     struct dataset_check *check = timer->data;
     check->hung = true;
     kill_child(check);
+    if (check->exited && check->events) { /* somebody else holds its pipe: nothing more is waited for */
+        check->out_ended = true;
+        end_when_all_is_there(check);
+    }
 }
 
 /* Runs while it is the child that something waits for. */
