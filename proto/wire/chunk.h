@@ -22,7 +22,7 @@
 
 enum {
     CHUNK_JSON_MAX = 1 << 20,
-    CHUNK_PACKED_MAX = 64 << 20,
+    CHUNK_PACKED_MAX = 254 << 20, /* with its header it fits into a frame */
     CHUNK_RAW_MAX = 256 << 20,
     CHUNK_HEAD_BYTES = 20
 };

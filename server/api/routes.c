@@ -6,7 +6,7 @@
 
 enum { SMALL = 64 << 10, LARGE = 1 << 20, BEAT = 8 << 20 };
 /* Bodies of streams are bounded by api_settings, those of chunks by what a chunk can be at most (chunk.h). */
-static const size_t any_size = (size_t)1 << 40, chunk_max = (size_t)66 << 20;
+static const size_t any_size = (size_t)1 << 40, chunk_max = (size_t)256 << 20;
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define PAGE       "limit", "after"
