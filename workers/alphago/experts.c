@@ -37,13 +37,17 @@ static int make_room(struct experts *set) {
     const int64_t room = set->room ? set->room * 2 : 1024;
     const size_t points = (size_t)(set->size * set->size);
     uint8_t *codes = realloc(set->codes, (size_t)room * points);
-    set->codes = codes ? codes : set->codes;
-    uint16_t *moves = realloc(set->moves, (size_t)room * sizeof(*moves));
-    set->moves = moves ? moves : set->moves;
-    int8_t *results = realloc(set->results, (size_t)room);
-    set->results = results ? results : set->results;
-    if (!codes || !moves || !results)
+    if (!codes)
         return TG_ENO_MEMORY;
+    set->codes = codes;
+    uint16_t *moves = realloc(set->moves, (size_t)room * sizeof(*moves));
+    if (!moves)
+        return TG_ENO_MEMORY;
+    set->moves = moves;
+    int8_t *results = realloc(set->results, (size_t)room);
+    if (!results)
+        return TG_ENO_MEMORY;
+    set->results = results;
     set->room = room;
     return 0;
 }

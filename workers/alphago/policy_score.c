@@ -1,23 +1,17 @@
 #include "workers/alphago/policy_score.h"
 
-#include <math.h>
+#include "workers/nn/loss.h"
 
 enum { TOP = 5 };
 
 void policy_score_move(struct policy_score *score, const float *logits, int moves, int played) {
-    float most = logits[0];
     int better = 0;
-    for (int i = 0; i < moves; i++) {
-        most = logits[i] > most ? logits[i] : most;
-        better += logits[i] > logits[played] || (logits[i] == logits[played] && i < played);
-    }
-    double sum = 0;
     for (int i = 0; i < moves; i++)
-        sum += exp((double)(logits[i] - most));
+        better += logits[i] > logits[played] || (i < played && logits[i] == logits[played]);
     score->positions++;
     score->top1 += better == 0;
     score->top5 += better < TOP;
-    score->loss += log(sum) - (double)(logits[played] - most);
+    score->loss += loss_log_sum(moves, logits, 1) - (double)logits[played];
 }
 
 void policy_score_value(struct policy_score *score, const float *value, int result) {

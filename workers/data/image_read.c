@@ -294,11 +294,13 @@ static int grow(struct reading *r, struct growing *g) {
                            "holds more than %d images or %zu MiB of points", IMAGE_COUNT_MAX,
                            IMAGE_SET_BYTES_MAX >> 20);
     uint8_t *pixels = realloc(g->part.pixels, room * bytes);
-    g->part.pixels = pixels ? pixels : g->part.pixels;
-    uint16_t *labels = realloc(g->part.labels, room * sizeof *labels);
-    g->part.labels = labels ? labels : g->part.labels;
-    if (!pixels || !labels)
+    if (!pixels)
         return no_memory(r);
+    g->part.pixels = pixels;
+    uint16_t *labels = realloc(g->part.labels, room * sizeof *labels);
+    if (!labels)
+        return no_memory(r);
+    g->part.labels = labels;
     g->room = (uint32_t)room;
     return TG_OK;
 }

@@ -96,21 +96,18 @@ INLINE vf positive(vf value) {
  * diagonal. */
 #if KERNELS_VECTOR == 64
 #define EACH_LANE(f)                                                                                         \
-    { f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15) }
+    f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
 #elif KERNELS_VECTOR == 32
-#define EACH_LANE(f)                                                                                         \
-    { f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7) }
+#define EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #else
-#define EACH_LANE(f)                                                                                         \
-    { f(0), f(1), f(2), f(3) }
+#define EACH_LANE(f) f(0), f(1), f(2), f(3)
 #endif
 #define EXCHANGE(h)                                                                                          \
     do {                                                                                                     \
-        const mask upper = EACH_LANE(UPPER_##h), lower = EACH_LANE(LOWER_##h);                               \
         _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++) if (!(i & (h))) {                           \
             vf above = x[i], below = x[i + (h)];                                                             \
-            x[i] = __builtin_shuffle(above, below, upper);                                                   \
-            x[i + (h)] = __builtin_shuffle(above, below, lower);                                             \
+            x[i] = __builtin_shufflevector(above, below, EACH_LANE(UPPER_##h));                              \
+            x[i + (h)] = __builtin_shufflevector(above, below, EACH_LANE(LOWER_##h));                        \
         }                                                                                                    \
     } while (0)
 #define FROM_UPPER(h, lane) ((lane) & (h) ? LANES + (lane) - (h) : (lane))

@@ -15,8 +15,7 @@ static double total_weight(size_t rows, const float *weights) {
     return total;
 }
 
-/* log(sum exp(x / temperature)), without overflow. */
-static double log_sum(int classes, const float *x, double temperature) {
+double loss_log_sum(int classes, const float *x, double temperature) {
     double most = (double)x[0], sum = 0;
     for (int i = 1; i < classes; i++)
         most = fmax(most, (double)x[i]);
@@ -67,7 +66,7 @@ double loss_cross_entropy_soft(size_t rows, int classes, const float *logits, co
         memset(dlogits, 0, (size_t)classes * sizeof(float));
         if (weight == 0)
             continue;
-        double normal = log_sum(classes, logits, 1);
+        double normal = loss_log_sum(classes, logits, 1);
         for (int i = 0; i < classes; i++) {
             mass += (double)targets[i];
             loss -= targets[i] != 0 ? weight * (double)targets[i] * ((double)logits[i] - normal) : 0;
@@ -87,7 +86,7 @@ double loss_distillation(size_t rows, int classes, const float *logits, const fl
         memset(dlogits, 0, (size_t)classes * sizeof(float));
         if (weight == 0)
             continue;
-        double normal = log_sum(classes, logits, t), of_teacher = log_sum(classes, teacher, t);
+        double normal = loss_log_sum(classes, logits, t), of_teacher = loss_log_sum(classes, teacher, t);
         for (int i = 0; i < classes; i++) {
             double log_p = (double)logits[i] / t - normal, log_q = (double)teacher[i] / t - of_teacher,
                    q = exp(log_q);

@@ -11,6 +11,10 @@
 
 #include <stddef.h>
 
+/* log(sum exp(x / temperature)) over the classes, without overflow: what log softmax takes off x /
+ * temperature. */
+double loss_log_sum(int classes, const float *x, double temperature);
+
 /* Softmax cross-entropy with one true class a row: -log p[target]. smoothing (0..1) moves that share of the
  * target evenly over all classes (Szegedy et al. 2016). A target below 0 leaves its row out. dlogits may be
  * logits. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "workers/text/decode.h"
+#include "workers/nn/loss.h"
 
 struct beginning {
     double log_p;
@@ -120,21 +121,12 @@ static void offer(struct step *kept, int *count, int beam, struct step step) {
     kept[at] = step;
 }
 
-static double log_sum(const float *logits, int count) {
-    double most = -INFINITY, sum = 0;
-    for (int i = 0; i < count; i++)
-        most = fmax(most, (double)logits[i]);
-    for (int i = 0; i < count; i++)
-        sum += exp((double)logits[i] - most);
-    return most + log(sum);
-}
-
 /* All that may follow one beginning. Padding and a second TOKEN_BEGIN never do. */
 static void offer_all(const struct decoder *d, int row, int beam, struct step *kept, int *count) {
     const struct beginning *b = &d->now[row];
     const float *logits = infer_output(d->infer, "tokens") +
                           ((size_t)row * (size_t)d->target + (size_t)b->length) * (size_t)d->vocabulary;
-    double normal = log_sum(logits, d->vocabulary);
+    double normal = loss_log_sum(d->vocabulary, logits, 1);
     for (int token = TOKEN_END; token < d->vocabulary; token++)
         offer(kept, count, beam, (struct step){b->log_p + (double)logits[token] - normal, row, token});
 }

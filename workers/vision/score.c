@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "workers/nn/loss.h"
 #include "workers/vision/augment.h"
 
 struct accuracy accuracy_of(int64_t right, int64_t count) {
@@ -21,19 +22,17 @@ void scores_free(struct scores *scores) {
 /* Adds one image's answer. False when it is not finite. */
 static bool add(struct scores *s, const float *logits, int label, uint32_t index) {
     int best = 0, above = 0;
-    double sum = 0;
     for (int c = 1; c < s->classes; c++)
         best = logits[c] > logits[best] ? c : best;
-    for (int c = 0; c < s->classes; c++) {
+    for (int c = 0; c < s->classes; c++)
         above += logits[c] > logits[label];
-        sum += exp((double)logits[c] - (double)logits[best]);
-    }
-    s->loss += log(sum) + (double)logits[best] - (double)logits[label];
+    const double normal = loss_log_sum(s->classes, logits, 1);
+    s->loss += normal - (double)logits[label];
     s->top1 += best == label;
     s->top5 += above < 5;
     s->confusion[(size_t)label * (size_t)s->classes + (size_t)best]++;
     s->predicted[index] = (uint16_t)best;
-    s->confidence[index] = (float)(1 / sum);
+    s->confidence[index] = (float)exp((double)logits[best] - normal);
     s->count++;
     return isfinite(s->loss);
 }
