@@ -213,7 +213,7 @@ export function JobPage({ id }) {
           <div class="job-grid">
             <div class="job-aside">
               <Live job={job} live={data.live} />
-              <Totals job={job} />
+              {job.unit !== "runs" && <Totals job={job} />}
             </div>
             <div class="job-main">
               {job.score && <Score score={job.score} />}
