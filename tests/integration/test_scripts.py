@@ -1,5 +1,5 @@
 """scripts/up and scripts/down as a person uses them."""
-# run_tests: timeout=400 alone
+# run_tests: timeout=900 alone
 
 import json
 import os
@@ -39,15 +39,15 @@ def up_plays_until_interrupted(t):
     only_with_the_release_build(t)
     data = t.folder("data")
     up = t.start(UP, "--port", 0, "--data", data, "--workers", 1, "--preset", "selfplay-9x9")
-    url, token = harness.wait_for(lambda: address_in(up.log()), 120, "the dashboard's address")
+    url, token = harness.wait_for(lambda: address_in(up.log()), 240, "the dashboard's address")
     api = harness.Api(url, token=token)
     t.equal(api.get("/api/v1/whoami").json["role"], "admin", "the role of the token in the address")
     t.equal(harness.Api(url).get("/api/v1/jobs").status, 401, "status without a token")
     t.equal(api.get("/").status, 200, "the dashboard's page")
     jobs = api.pages("/api/v1/jobs")
     t.equal([job["name"] for job in jobs], ["9x9 self-play"], "jobs")
-    harness.wait_for(lambda: api.pages("/api/v1/games"), 90, "the first game")
-    harness.wait_for(lambda: re.search(r"[1-9]\d*/1000 games", up.log()), 30, "the progress")
+    harness.wait_for(lambda: api.pages("/api/v1/games"), 240, "the first game")
+    harness.wait_for(lambda: re.search(r"[1-9]\d*/1000 games", up.log()), 120, "the progress")
     pids = [pid_in(data / "up" / name) for name in ("server.pid", "worker.pid")]
     t.true(all(alive(pid) for pid in pids), "both run")
     os.killpg(up.pid, signal.SIGINT)  # as a terminal does
@@ -145,4 +145,4 @@ def npm_packages_run_on_debians_node(t):
 
 if __name__ == "__main__":
     harness.run(npm_packages_run_on_debians_node, down_kills_no_stranger, wrong_arguments_are_refused,
-                up_plays_until_interrupted, the_default_is_a_policy, timeout=300)
+                up_plays_until_interrupted, the_default_is_a_policy, timeout=700)
