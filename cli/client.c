@@ -455,7 +455,7 @@ int client_download(struct client *client, const char *path, FILE *file, client_
     if (!error) {
         set_up_transfer(client, (char *)url.data, &transfer);
         curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
-        curl_easy_setopt(client->curl, CURLOPT_ACCEPT_ENCODING, NULL);
+        curl_easy_setopt(client->curl, CURLOPT_ACCEPT_ENCODING, (char *)NULL);
         curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_file);
         curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &transfer);
         error = perform(client, &transfer, problem);
