@@ -312,7 +312,7 @@ int train_copy_values(const struct graph *from, const float *values, struct mode
                       struct problem *problem) {
     int have = graph_param_count(from), at = 0;
     for (int i = 0; i < graph_param_count(to->graph); i++) {
-        struct param_view wanted = graph_param_view(to->graph, i), found = {0};
+        struct param_view wanted = graph_param_view(to->graph, i), found;
         int tries = 0;
         do { /* both are in the order of building, so the next one nearly always fits */
             found = graph_param_view(from, at);
