@@ -252,8 +252,10 @@ static int create(struct trainer *t, struct problem *problem) {
         error = model_create(graph, &t->average);
     if (!error && t->ops->validate)
         error = model_create(graph, &t->best);
-    if (error)
-        return problem_set(problem, error, NULL, "no memory to train %zu values", t->value_count);
+    if (error) {
+        problem_set(problem, error, NULL, "no memory to train %zu values", t->value_count);
+        return error;
+    }
     error = run_create(graph, RUN_TRAINING, o->batch, o->seed, &t->run, problem);
     if (!error)
         error = optimizer_create(graph, &o->optimizer, &t->optimizer, problem);
