@@ -265,7 +265,8 @@ class Killing:
     def end(self):
         """The rows of its checkpoints, newest first; all is well."""
         t = self.t
-        harness.wait_for(lambda: self.get("").get("state") == "succeeded", 60, "the job")
+        harness.wait_for(lambda: self.get("").get("state") in ("succeeded", "failed"), 60, "the job's end")
+        t.equal(self.get("")["state"], "succeeded", self.get("")["reason"])
         rows = [row for row in self.server.api.pages(f"/api/v1/jobs/{self.job}/checkpoints") if row["name"] == "checkpoint"]
         steps = [row["step"] for row in rows]
         t.equal(sorted(steps), sorted(set(steps)), "each step is there once")
