@@ -161,6 +161,7 @@ static void tell_stored(struct chunk_call *call) {
     api->counters.chunk_bytes += call->ready.size;
     jobs_touch(api->jobs, call->stored.job);
     if (job) {
+        jobs_advanced(job, call->stored.job_units_done);
         check_sprt(api, job);
         streams_wake(api, job);
     }

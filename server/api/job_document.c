@@ -2,8 +2,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "proto/base/clock.h"
 #include "server/api/jobs.h"
 #include "server/api/live.h"
+#include "server/api/pace.h"
 #include "server/rating/rating.h"
 
 /* ---- score ---- */
@@ -193,6 +195,12 @@ static json_t *why(struct api *api, const json_t *document, int64_t id, bool end
     return text ? text : json_string("");
 }
 
+/* By what it has stored; until that says something, by what its tasks said last. */
+static double rate_of(struct api *api, const struct job *job) {
+    double stored = pace_rate(job ? job->pace : NULL, clock_monotonic_ms());
+    return stored > 0 ? stored : live_rate(api->live, job);
+}
+
 void job_overlay(struct api *api, json_t *document) {
     int64_t id = json_integer_value(json_object_get(document, "id"));
     enum job_state state = JOB_QUEUED;
@@ -205,7 +213,7 @@ void job_overlay(struct api *api, json_t *document) {
     const json_t *units = json_object_get(document, "units");
     int64_t left = json_integer_value(json_object_get(units, "total")) -
                    json_integer_value(json_object_get(units, "done"));
-    double rate = live_rate(api->live, jobs_find(api->jobs, id));
+    double rate = state == JOB_RUNNING ? rate_of(api, jobs_find(api->jobs, id)) : 0;
     json_object_set_new(document, "rate_per_s", json_real(rate));
     if (rate > 1e-9 && left >= 0) {
         json_object_set_new(document, "eta_s", json_integer((json_int_t)ceil((double)left / rate)));

@@ -7,6 +7,7 @@
 #include "proto/wire/json.h"
 #include "server/api/idmap.h"
 #include "server/api/live.h"
+#include "server/api/pace.h"
 
 enum {
     READY_MAX = 1024, /* answers kept */
@@ -45,6 +46,7 @@ static void release(struct job *job) {
     free(job->name);
     free(job->config);
     free(job->inputs);
+    free(job->pace);
     http_canned_free(job->ready);
     free(job);
 }
@@ -265,6 +267,15 @@ static void want_publish(struct jobs *jobs, struct job *job, bool *what) {
     }
     if (!uv_is_active((uv_handle_t *)&jobs->timer)) {
         arm(jobs);
+    }
+}
+
+void jobs_advanced(struct job *job, int64_t units_done) {
+    if (!job->pace) {
+        job->pace = calloc(1, sizeof *job->pace);
+    }
+    if (job->pace) {
+        pace_note(job->pace, units_done, clock_monotonic_ms());
     }
 }
 

@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include "proto/base/rng.h"
 #include "server/api/idmap.h"
+#include "server/api/pace.h"
 #include "server/api/tokens.h"
 #include "server/api/waits.h"
 
@@ -41,6 +42,36 @@ static void the_map_agrees_with_an_array(void **state) {
     }
     assert_int_equal(seen, count);
     idmap_free(&map);
+}
+
+/* Notes a job that does `per_s` units a second, `steps` a second, for `seconds`; returns when that was over.
+ */
+static int64_t work(struct pace *pace, int64_t from_ms, int64_t *done, int per_s, int steps, int seconds) {
+    int64_t now = from_ms;
+    for (int i = 0; i < seconds * steps; i++) {
+        now += 1000 / steps;
+        *done += per_s / steps;
+        pace_note(pace, *done, now);
+    }
+    return now;
+}
+
+static void a_job_has_the_pace_of_what_it_stored_last(void **state) {
+    struct pace pace = {0};
+    int64_t done = 500;
+    assert_true(pace_rate(NULL, 0) == 0);
+    pace_note(&pace, done, 1000);
+    assert_true(pace_rate(&pace, 9000) == 0); /* one sample says nothing */
+    int64_t now = work(&pace, 1000, &done, 1, 1, 5);
+    assert_true(pace_rate(&pace, now) == 1);
+    assert_true(pace_rate(&pace, now + 5000) == 0.5); /* nothing has come since */
+    now = work(&pace, now, &done, 1000, 100, 100);    /* far more notes than samples */
+    assert_true(pace_rate(&pace, now) == 1000);
+    now = work(&pace, now, &done, 10, 10, 100);
+    assert_true(pace_rate(&pace, now) == 10); /* what was a minute ago is forgotten */
+    assert_true(pace_rate(&pace, now + 3600000) == 0);
+    now = work(&pace, now + 3600000, &done, 2, 1, 3); /* after a pause it begins anew */
+    assert_true(pace_rate(&pace, now) == 2);
 }
 
 struct counted {
@@ -105,6 +136,7 @@ static void tokens_are_found_and_revoked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_map_agrees_with_an_array),
+        cmocka_unit_test(a_job_has_the_pace_of_what_it_stored_last),
         cmocka_unit_test(waits_expire_once_and_in_time),
         cmocka_unit_test(tokens_are_found_and_revoked),
     };

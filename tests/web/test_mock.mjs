@@ -224,6 +224,18 @@ async function signInTests(browser) {
     },
     { mock: { token } },
   );
+  await mockTest(
+    browser,
+    "such an address also signs in a tab that asks for a token already",
+    "#/",
+    async (page) => {
+      await page.getByRole("button", { name: "Sign in" }).waitFor();
+      await page.evaluate((address) => (location.hash = address), `#token=${token}`);
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      equal(new URL(page.url()).hash, "#/", "address");
+    },
+    { mock: { token } },
+  );
 }
 
 async function formTests(browser) {
