@@ -21,7 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         FUZZ_CHECK(problem.error < 0 && problem.detail[0] && problem.field[0] && !checked);
     } else {
         FUZZ_CHECK(kind_check(name, checked, NULL, &again, &problem) == 0 && json_equal(checked, again));
-        json_decref(kind->needs(checked));
+        json_decref(kind->needs ? kind->needs(checked) : NULL);
+        if (kind->patience_s)
+            FUZZ_CHECK(kind->patience_s(checked) > 0);
     }
     json_decref(again);
     json_decref(checked);
