@@ -119,20 +119,27 @@ static int create_token(const struct invocation *invocation) {
     return EXIT_OK;
 }
 
-static int revoke_token(const struct invocation *invocation) {
+int delete_by_id(const struct invocation *invocation, const char *list, const char *what, const char *done) {
     long long id;
     if (!invocation_id(invocation, 1, &id))
         return EXIT_USAGE;
     char path[64];
-    snprintf(path, sizeof path, "/tokens/%lld", id);
+    snprintf(path, sizeof path, "%s/%lld", list, id);
     struct answer answer;
     struct problem problem = {0};
     int error = client_call(invocation->client, "DELETE", path, NULL, NULL, &answer, &problem);
     answer_free(&answer);
     if (error)
         return tell_problem(&problem, invocation->json);
-    printf(invocation->json ? "{\"revoked\":%lld}\n" : "token %lld is revoked\n", id);
+    if (invocation->json)
+        printf("{\"%s\":%lld}\n", done, id);
+    else
+        printf("%s %lld is %s\n", what, id, done);
     return EXIT_OK;
+}
+
+static int revoke_token(const struct invocation *invocation) {
+    return delete_by_id(invocation, "/tokens", "token", "revoked");
 }
 
 int run_token(const struct invocation *invocation) {

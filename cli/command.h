@@ -46,6 +46,9 @@ const struct command *command_find(const char *name);
 const char *invocation_word(const struct invocation *invocation, size_t index);
 /* The word at `index` as an id; tells what is wrong and returns false when it is none. */
 bool invocation_id(const struct invocation *invocation, size_t index, long long *id);
+/* DELETE of LIST/ID, the id being the second word; tells that WHAT (a noun) is DONE (a participle). The exit
+ * code. */
+int delete_by_id(const struct invocation *invocation, const char *list, const char *what, const char *done);
 
 #define CLIENT_OPTIONS                                                                                       \
     {.name = "server",                                                                                       \

@@ -185,19 +185,7 @@ static int add_network(const struct invocation *invocation) {
 /* ---- remove ---- */
 
 static int remove_dataset(const struct invocation *invocation) {
-    long long id;
-    if (!invocation_id(invocation, 1, &id))
-        return EXIT_USAGE;
-    char path[64];
-    snprintf(path, sizeof path, "/datasets/%lld", id);
-    struct answer answer;
-    struct problem problem = {0};
-    int error = client_call(invocation->client, "DELETE", path, NULL, NULL, &answer, &problem);
-    answer_free(&answer);
-    if (error)
-        return tell_problem(&problem, invocation->json);
-    printf(invocation->json ? "{\"removed\":%lld}\n" : "data set %lld is removed\n", id);
-    return EXIT_OK;
+    return delete_by_id(invocation, "/datasets", "data set", "removed");
 }
 
 /* ---- fetch ---- */

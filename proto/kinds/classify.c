@@ -158,10 +158,6 @@ static const struct option_spec options[] = {
     {.name = NULL},
 };
 
-static int check(const json_t *config, struct problem *problem) {
-    return training_check(config, problem);
-}
-
 static const struct kind_input inputs[] = {
     {.name = "data",
      .required = true,
@@ -185,5 +181,5 @@ const struct kind kind_classify = {
     .inputs = inputs,
     .outputs = outputs,
     .chunk_type = "checkpoint",
-    .check = check,
+    .check = training_check,
 };
