@@ -21,6 +21,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/log.h"
 #include "proto/base/options.h"
+#include "proto/base/signals.h"
 #include "server/api/api.h"
 #include "server/http/http.h"
 #include "server/settings.h"
@@ -71,6 +72,7 @@ static void watch_signals(struct program *program) {
     program->term.data = program->interrupt.data = program;
     uv_signal_start(&program->term, on_signal, SIGTERM);
     uv_signal_start(&program->interrupt, on_signal, SIGINT);
+    signals_release();
 }
 
 /* ---- starting ---- */
@@ -329,6 +331,7 @@ static int run(const json_t *options) {
     if (!option_bool(options, "check") && !backup[0]) {
         return serve(options);
     }
+    signals_release();
     char *folder = settings_data_folder(options);
     int code = !folder ? 1 : backup[0] ? tool_backup(folder, backup) : tool_check(folder);
     free(folder);
@@ -338,6 +341,7 @@ static int run(const json_t *options) {
 int main(int argc, char **argv) {
     struct problem problem = {0};
     json_t *options = NULL;
+    signals_hold();
     set_limits();
     if (sodium_init() < 0) {
         fprintf(stderr, "tengen-server: no source of random numbers\n");

@@ -61,6 +61,8 @@ SANITIZER_REPORT = re.compile(
     r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|: runtime error: |ERROR: ThreadSanitizer"
 )
 
+ENDS_IN_ORDER = ("tengen-server", "tengen-worker")  # what obeys SIGTERM and SIGINT
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -144,8 +146,20 @@ class Program:
         return self.log_path.read_text(errors="replace")
 
     def signal(self, number):
-        """Sends a signal to the program alone (its children are not told)."""
+        """Sends a signal to the program alone (its children are not told). One of ours that was only just started is waited
+        for until it would not die of the signal: before its first line no program can hold it back."""
+        if number in (signal.SIGTERM, signal.SIGINT) and pathlib.Path(self.arguments[0]).name in ENDS_IN_ORDER:
+            wait_for(lambda: not self.running() or self._minds(number), 30, f"{self.name} to mind {number!r}", every=0.005)
         self.process.send_signal(number)
+
+    def _minds(self, number):
+        """Whether the program has a handler for the signal, or holds it back until it has one."""
+        try:
+            lines = pathlib.Path(f"/proc/{self.pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        except OSError:
+            return False  # ended meanwhile
+        masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigBlk:", "SigCgt:"))]
+        return any(mask >> (number - 1) & 1 for mask in masks)
 
     def wait(self, timeout=30):
         """Waits for the end; returns the exit code (negative: the signal). The ending counts as wanted."""

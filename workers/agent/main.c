@@ -14,6 +14,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/log.h"
 #include "proto/base/options.h"
+#include "proto/base/signals.h"
 #include "workers/agent/agent.h"
 #include "workers/agent/machine.h"
 #include "workers/task/engines.h"
@@ -224,6 +225,7 @@ static int run(const struct agent_config *config, struct problem *problem) {
     terminate.data = interrupt.data = &count;
     uv_signal_start(&terminate, on_signal, SIGTERM);
     uv_signal_start(&interrupt, on_signal, SIGINT);
+    signals_release();
     uv_unref((uv_handle_t *)&terminate);
     uv_unref((uv_handle_t *)&interrupt);
     int error = agent_create(&loop, config, &the_agent, problem);
@@ -287,6 +289,7 @@ static void be_small(void) {
 int main(int argc, char **argv) {
     struct problem problem = {0};
     json_t *options = NULL;
+    signals_hold();
     be_small();
     signal(SIGPIPE, SIG_IGN);
     if (sodium_init() < 0 || options_parse_argv(flags, argc, argv, &options, NULL, &problem) != 0) {
