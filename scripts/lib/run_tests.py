@@ -1,13 +1,15 @@
 """Runs tests, each as a process of its own, and counts their TAP result lines.
 
-    run_tests.py --build DIR --bin DIR [--quick] [--slow F] [--label TEXT] [--counts FILE] [--suite S]... [NAME...]
+    run_tests.py --build DIR --bin DIR [--quick] [--slow F] [--label TEXT] [--counts FILE] [--failures FILE]
+                 [--suite S]... [NAME...]
 
 The tests are those that meson knows (suites unit, ...), tests/integration/test_*.py and tests/web/run.mjs. A Python
 test may say in its first lines `# run_tests: timeout=900 alone` (seconds; not beside another test).
 
 A test fails when a result line does, when it printed no result line, when its plan and its lines differ, when its exit
-code says so although no line did, or when its time is over. Whatever it leaves running is killed. The output of a
-failed test is shown whole; all of it is in DIR/test-logs.
+code says so although no line did, or when its time is over. Whatever it leaves running is killed. Of a failed test the
+end is shown, without the lines that passed; the output of all is in DIR/test-logs. The very last lines name each failure
+and the first line of its why.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHOWN_LINES = 150  # of a failed test
 
 
 class Test:
@@ -45,9 +48,28 @@ class Result:
         self.reasons.append(reason)
 
 
+def why(lines):
+    """The first line that explains a failed point: of what follows it, up to the next point, the first comment or indented
+    line that says something."""
+    for line in lines:
+        if re.match(r"(not )?ok\b|1\.\.|Bail out!", line):
+            break
+        words = re.sub(r"^(#|\s)+", "", line).strip()
+        if words.strip("-.") and line[:1] in "# ":
+            return words
+    return ""
+
+
+def failed_point(line, after):
+    name = re.sub(r"^not ok\s*\d*\s*(- )?", "", line).strip() or line
+    reason = why(after)
+    return f"{name}: {reason}" if reason else name
+
+
 def parse_tap(text):
     result = Result()
-    for line in text.splitlines():
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
         if plan := re.fullmatch(r"1\.\.(\d+)(?:\s*#\s*skip\S*\s*(.*))?\s*", line, re.IGNORECASE):
             # A program of several cmocka groups prints a plan for each.
             result.plan = (result.plan or 0) + int(plan[1])
@@ -61,7 +83,7 @@ def parse_tap(text):
                 result.skipped += 1
                 result.skips.append(skip[1] or "no reason given")
             elif point[1]:
-                result.failure(line)
+                result.failure(failed_point(line, lines[number + 1:]))
             else:
                 result.passed += 1
         elif line.startswith("Bail out!"):
@@ -169,6 +191,13 @@ def run_test(test, options):
     return test, result, time.monotonic() - start, whole
 
 
+def telling(text):
+    """What a failed test said, without the points that passed; its end when that is long."""
+    lines = [line for line in text.splitlines() if not re.match(r"ok\b|TAP version", line)]
+    left_out = [f"... {len(lines) - SHOWN_LINES} lines before these"] if len(lines) > SHOWN_LINES else []
+    return left_out + lines[-SHOWN_LINES:]
+
+
 class Totals:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
@@ -187,7 +216,7 @@ class Totals:
             self.skips.append(f"{test.name}: {reason}")
         if result.failed:
             self.failures += [f"{test.name}: {reason}" for reason in result.reasons]
-            print("".join(f"    {line}\n" for line in text.splitlines()), flush=True)
+            print("".join(f"    {line}\n" for line in telling(text)), flush=True)
 
 
 def matches(test, options):
@@ -218,6 +247,7 @@ def arguments():
     parser.add_argument("--suite", action="append")
     parser.add_argument("--label", default="")
     parser.add_argument("--counts", type=pathlib.Path, help="the counts are also appended here")
+    parser.add_argument("--failures", type=pathlib.Path, help="a line for each failure is also appended here")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     options.build, options.bin = options.build.resolve(), options.bin.resolve()
@@ -234,10 +264,14 @@ def main():
         totals.failed += 1
         totals.failures.append(f"no test is called {' '.join(options.names)}")
     label = f" ({options.label})" if options.label else ""
-    for title, lines in (("Skipped", totals.skips), ("Failed", totals.failures)):
-        if lines:
-            print(f"{title}{label}:")
-            print("".join(f"  {line}\n" for line in lines), end="")
+    if totals.skips:
+        print(f"Skipped{label}:")
+        print("".join(f"  {line}\n" for line in totals.skips), end="")
+    failures = [f"Failed{label}: {line}\n" for line in totals.failures]
+    print("".join(failures), end="")
+    if options.failures:
+        with open(options.failures, "a", encoding="utf-8") as out:
+            out.writelines(failures)
     if options.counts:
         with open(options.counts, "a", encoding="ascii") as counts:
             counts.write(f"{totals.passed} {totals.failed} {totals.skipped}\n")
