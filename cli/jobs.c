@@ -109,8 +109,6 @@ static void add_job(struct table *table, const json_t *job) {
     char left[32] = "", rate[32] = "";
     if (json_is_number(eta))
         format_duration(json_number_value(eta), left, sizeof left);
-    if (member_number(job, "rate_per_s") > 0)
-        snprintf(rate, sizeof rate, "%.3g/s", member_number(job, "rate_per_s"));
     table_row(table);
     table_cell(table, "%lld", (long long)member_int(job, "id"));
     table_cell(table, "%s", member_text(job, "kind"));
@@ -118,7 +116,8 @@ static void add_job(struct table *table, const json_t *job) {
     table_cell(table, "%s", member_text(job, "state"));
     table_cell(table, "%lld/%lld %s", (long long)member_int(units, "done"),
                (long long)member_int(units, "total"), member_text(job, "unit"));
-    table_cell(table, "%s", rate);
+    table_cell(table, "%.0f %%", 100 * member_number(job, "progress"));
+    table_cell(table, "%s", format_rate(member_number(job, "rate_per_s"), rate, sizeof rate));
     table_cell(table, "%s", left);
     table_cell(table, "%s", member_text(job, "reason"));
 }
@@ -143,8 +142,8 @@ int run_jobs(const struct invocation *invocation) {
     if (invocation->json) {
         print_json(list);
     } else {
-        static const char *const titles[] = {"ID",   "KIND", "NAME", "STATE", "DONE",
-                                             "RATE", "LEFT", "WHY",  NULL};
+        static const char *const titles[] = {"ID", "KIND", "NAME", "STATE", "DONE",
+                                             "",   "RATE", "LEFT", "WHY",   NULL};
         struct table *table = table_create(titles);
         size_t i;
         json_t *job;
@@ -153,6 +152,14 @@ int run_jobs(const struct invocation *invocation) {
     }
     json_decref(list);
     return EXIT_OK;
+}
+
+static void print_pace(const json_t *job) {
+    char left[32] = "", rate[32];
+    if (json_is_number(json_object_get(job, "eta_s")))
+        format_duration(member_number(job, "eta_s"), left, sizeof left);
+    if (format_rate(member_number(job, "rate_per_s"), rate, sizeof rate)[0])
+        printf("  rate      %s%s%s\n", rate, left[0] ? ", left " : "", left);
 }
 
 static void print_times(const json_t *job) {
@@ -241,21 +248,16 @@ static void print_job(const json_t *job) {
     if (json_is_object(error))
         printf("  error     %s (%s)\n", clean_text(member_text(error, "detail"), text, sizeof text),
                member_text(error, "code"));
-    printf("  done      %lld of %lld %s, %lld in hand\n", (long long)member_int(units, "done"),
+    printf("  done      %lld of %lld %s (%.1f %%), %lld in hand\n", (long long)member_int(units, "done"),
            (long long)member_int(units, "total"), member_text(job, "unit"),
-           (long long)member_int(units, "leased"));
+           100 * member_number(job, "progress"), (long long)member_int(units, "leased"));
     printf("  tasks     %lld waiting, %lld in hand, %lld done, %lld failed",
            (long long)member_int(tasks, "pending"), (long long)member_int(tasks, "leased"),
            (long long)member_int(tasks, "done"), (long long)member_int(tasks, "failed"));
     if (member_int(tasks, "cancelled") > 0)
         printf(", %lld not needed any more", (long long)member_int(tasks, "cancelled"));
     putchar('\n');
-    char left[32] = "";
-    if (json_is_number(json_object_get(job, "eta_s")))
-        format_duration(member_number(job, "eta_s"), left, sizeof left);
-    if (member_number(job, "rate_per_s") > 0)
-        printf("  rate      %.3g %s a second%s%s\n", member_number(job, "rate_per_s"),
-               member_text(job, "unit"), left[0] ? ", left " : "", left);
+    print_pace(job);
     print_score(json_object_get(job, "score"));
     print_retention(json_object_get(job, "retention"));
     print_times(job);

@@ -164,6 +164,20 @@ double member_number(const json_t *object, const char *name) {
     return json_number_value(json_object_get(object, name));
 }
 
+const char *format_rate(double per_s, char *out, size_t size) {
+    const bool seconds = per_s >= 0.1, minutes = per_s * 60 >= 0.1;
+    out[0] = 0;
+    if (per_s > 0)
+        snprintf(out, size, "%.3g/%s",
+                 per_s * (seconds   ? 1
+                          : minutes ? 60
+                                    : 3600),
+                 seconds   ? "s"
+                 : minutes ? "min"
+                           : "h");
+    return out;
+}
+
 const char *format_duration(double seconds, char *out, size_t size) {
     if (!(seconds >= 0) || seconds > 1e9) {
         out[0] = 0;

@@ -34,6 +34,8 @@ double member_number(const json_t *object, const char *name);
 
 /* "3:28", "2:03:28" or "5 d 02:03" ; "" when seconds < 0 */
 const char *format_duration(double seconds, char *out, size_t size);
+/* "1.25/s", "4.5/min", "3/h": with the time base in which it reads well; "" for none. */
+const char *format_rate(double per_s, char *out, size_t size);
 const char *format_time(int64_t wall_ms, char *out, size_t size); /* local time, "" for 0 */
 
 /* The text without control characters (as ?), valid until the next call with the same `out`. */

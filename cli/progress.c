@@ -16,13 +16,12 @@ static void read_facts(const json_t *job, struct facts *facts) {
     *facts = (struct facts){0};
     const json_t *units = json_object_get(job, "units");
     long long done = member_int(units, "done"), total = member_int(units, "total");
-    facts->share = total > 0 ? (double)done / (double)total : 0;
+    facts->share = member_number(job, "progress");
     if (facts->share > 1)
         facts->share = 1;
     snprintf(facts->count, sizeof facts->count, "%lld/%lld %.40s", done, total, member_text(job, "unit"));
     snprintf(facts->percent, sizeof facts->percent, "%.1f %%", facts->share * 100);
-    if (member_number(job, "rate_per_s") > 0)
-        snprintf(facts->rate, sizeof facts->rate, "%.3g/s", member_number(job, "rate_per_s"));
+    format_rate(member_number(job, "rate_per_s"), facts->rate, sizeof facts->rate);
     char left[32];
     if (json_is_number(json_object_get(job, "eta_s")) &&
         format_duration(member_number(job, "eta_s"), left, sizeof left)[0])

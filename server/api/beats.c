@@ -201,6 +201,17 @@ static void beat_written(void *arg, int error, const struct problem *problem) {
     reply(call);
 }
 
+/* The last word on how far the unit in hand is; `before` when this beat says nothing of it. */
+static double share_of(const struct beat_call *call, double before) {
+    double share = before;
+    for (size_t i = 0; i < call->metric_count; i++) {
+        if (strcmp(call->metrics[i].name, "progress") == 0) {
+            share = fmin(fmax(call->metrics[i].value, 0), 1);
+        }
+    }
+    return share;
+}
+
 /* What is shown of the task from now on. */
 static void remember(struct beat_call *call) {
     struct api *api = call->call.api;
@@ -211,6 +222,11 @@ static void remember(struct beat_call *call) {
     call->job = entry->job->id;
     entry->done = call->done;
     entry->rate_per_s = call->rate_per_s;
+    double share = share_of(call, entry->share);
+    if (share != entry->share) {
+        entry->share = share;
+        jobs_advanced(entry->job);
+    }
     if (call->games) {
         json_decref(entry->games);
         entry->games = json_incref(call->games);

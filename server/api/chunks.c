@@ -17,6 +17,7 @@
 #include "server/api/fleet.h"
 #include "server/api/handlers.h"
 #include "server/api/jobs.h"
+#include "server/api/live.h"
 
 enum { INLINE_MAX = 256 << 10 }; /* larger chunks are checked on a store thread, not on the loop */
 enum { PIECES_OF_A_WRITE = 16 }; /* 4 MiB */
@@ -153,6 +154,16 @@ static void tell_named(struct chunk_call *call) {
     events_publish(api->events, EVENTS_JOB, call->stored.job, checkpoint ? "checkpoint" : "report", shown);
 }
 
+/* More of the job is stored, and what of it was in hand is in hand no more. */
+static void advance(struct api *api, struct job *job, const struct chunk_call *call) {
+    struct live_task *entry = live_find(api->live, call->holder.task);
+    if (entry && call->stored.job_units_done > job->units_done) {
+        entry->share = 0;
+    }
+    job->units_done = call->stored.job_units_done;
+    jobs_advanced(job);
+}
+
 static void tell_stored(struct chunk_call *call) {
     struct api *api = call->call.api;
     struct job *job = jobs_find(api->jobs, call->stored.job);
@@ -161,7 +172,7 @@ static void tell_stored(struct chunk_call *call) {
     api->counters.chunk_bytes += call->ready.size;
     jobs_touch(api->jobs, call->stored.job);
     if (job) {
-        jobs_advanced(job, call->stored.job_units_done);
+        advance(api, job, call);
         check_sprt(api, job);
         streams_wake(api, job);
     }

@@ -122,6 +122,14 @@ static json_t *early_end(const struct job_row *row, const struct kind *kind, con
                         kind ? kind->unit : "units");
 }
 
+/* How far a job is, 0 to 1. One that succeeded is complete, also when its score ended it early. */
+static double share_done(enum job_state state, double done, double total) {
+    if (state == JOB_SUCCEEDED) {
+        return 1;
+    }
+    return total > 0 ? fmin(done / total, 1) : 0;
+}
+
 static json_t *assemble(const struct job_row *row, const struct kind *kind,
                         const struct job_task_counts *counts, json_t *totals, json_t *config,
                         bool with_config) {
@@ -148,6 +156,8 @@ static json_t *assemble(const struct job_row *row, const struct kind *kind,
     json_t *score = job_score(kind, config, totals);
     json_object_set_new(document, "score", score);
     json_object_set_new(document, "reason", early_end(row, kind, score));
+    json_object_set_new(document, "progress",
+                        json_real(share_done(row->state, (double)row->units_done, (double)row->units_total)));
     json_object_set_new(document, "rate_per_s", json_integer(0));
     json_object_set_new(document, "eta_s", json_null());
     json_object_set_new(document, "created_ms", json_integer(row->created_ms));
@@ -195,7 +205,7 @@ static json_t *why(struct api *api, const json_t *document, int64_t id, bool end
     return text ? text : json_string("");
 }
 
-/* By what it has stored; until that says something, by what its tasks said last. */
+/* By what it has got on of late; until that says something, by what its tasks said last. */
 static double rate_of(struct api *api, const struct job *job) {
     double stored = pace_rate(job ? job->pace : NULL, clock_monotonic_ms());
     return stored > 0 ? stored : live_rate(api->live, job);
@@ -211,11 +221,13 @@ void job_overlay(struct api *api, json_t *document) {
         return;
     }
     const json_t *units = json_object_get(document, "units");
-    int64_t left = json_integer_value(json_object_get(units, "total")) -
-                   json_integer_value(json_object_get(units, "done"));
-    double rate = state == JOB_RUNNING ? rate_of(api, jobs_find(api->jobs, id)) : 0;
+    const struct job *job = jobs_find(api->jobs, id);
+    double total = json_number_value(json_object_get(units, "total"));
+    double done = json_number_value(json_object_get(units, "done")) + (job ? live_share(job) : 0);
+    double rate = state == JOB_RUNNING ? rate_of(api, job) : 0;
+    json_object_set_new(document, "progress", json_real(share_done(state, done, total)));
     json_object_set_new(document, "rate_per_s", json_real(rate));
-    if (rate > 1e-9 && left >= 0) {
-        json_object_set_new(document, "eta_s", json_integer((json_int_t)ceil((double)left / rate)));
+    if (rate > 1e-9 && total >= done) {
+        json_object_set_new(document, "eta_s", json_integer((json_int_t)ceil((total - done) / rate)));
     }
 }

@@ -134,6 +134,7 @@ int jobs_open(struct jobs *jobs, const struct job_row *row, struct job **out) {
     if (!job->name || !job->config || !job->inputs) {
         return TG_ENO_MEMORY;
     }
+    job->units_done = row->units_done;
     read_config(job, row->config);
     *out = job;
     return TG_OK;
@@ -270,12 +271,12 @@ static void want_publish(struct jobs *jobs, struct job *job, bool *what) {
     }
 }
 
-void jobs_advanced(struct job *job, int64_t units_done) {
+void jobs_advanced(struct job *job) {
     if (!job->pace) {
         job->pace = calloc(1, sizeof *job->pace);
     }
     if (job->pace) {
-        pace_note(job->pace, units_done, clock_monotonic_ms());
+        pace_note(job->pace, (double)job->units_done + live_share(job), clock_monotonic_ms());
     }
 }
 

@@ -26,7 +26,8 @@ struct job {
     bool sprt;                   /* may end early, by its score */
     bool sprt_asked;             /* its score is being read */
     struct live_task *tasks;     /* that have sent a beat */
-    struct pace *pace;           /* NULL until it has stored something */
+    int64_t units_done;          /* stored; of open jobs */
+    struct pace *pace;           /* NULL until it has got on */
     struct stream_call *readers; /* that wait for its next chunk, see streams.c */
 
     uint64_t version, ready_version; /* ready is of ready_version; it is stale when version has moved on */
@@ -50,8 +51,8 @@ int jobs_open(struct jobs *jobs, const struct job_row *row, struct job **out);
 /* It has ended: tells the listeners, forgets what only open jobs have. */
 void jobs_ended(struct jobs *jobs, int64_t id);
 void jobs_touch(struct jobs *jobs, int64_t id);
-/* It has so many units stored now: its rate follows from that. */
-void jobs_advanced(struct job *job, int64_t units_done);
+/* It has more units stored now, or its tasks say that theirs are further on: its rate follows from that. */
+void jobs_advanced(struct job *job);
 void jobs_touch_live(struct jobs *jobs, struct job *job);
 void jobs_weather(struct jobs *jobs); /* why jobs wait may have changed for all */
 

@@ -40,7 +40,7 @@ void live_forget_job(struct live *live, struct job *job) {
 void live_quiet(struct live *live, int64_t task, int attempt) {
     struct live_task *entry = live_find(live, task);
     if (entry && entry->attempt == attempt) {
-        entry->rate_per_s = 0;
+        entry->rate_per_s = entry->share = 0;
         json_decref(entry->games);
         entry->games = NULL;
     }
@@ -87,6 +87,14 @@ double live_rate(struct live *live, const struct job *job) {
     double sum = 0;
     for (const struct live_task *entry = job ? job->tasks : NULL; entry; entry = entry->next) {
         sum += entry->rate_per_s;
+    }
+    return sum;
+}
+
+double live_share(const struct job *job) {
+    double sum = 0;
+    for (const struct live_task *entry = job->tasks; entry; entry = entry->next) {
+        sum += entry->share;
     }
     return sum;
 }

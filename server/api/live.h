@@ -14,6 +14,7 @@ struct live_task {
     struct job *job;
     struct live_task *previous, *next; /* of the same job */
     double rate_per_s;
+    double share; /* 0 to 1: how far the unit in hand is, where its metric "progress" says so */
     int64_t done;
     json_t *games; /* array, or NULL */
 };
@@ -28,6 +29,7 @@ void live_quiet(struct live *live, int64_t task, int attempt); /* its lease has 
 void live_forget(struct live *live, int64_t task);
 void live_forget_job(struct live *live, struct job *job);
 double live_rate(struct live *live, const struct job *job); /* sum of its tasks' rates; job may be NULL */
+double live_share(const struct job *job);                   /* sum of its tasks' shares, in units */
 json_t *live_games(struct api *api, const struct job *job); /* array of the games of all its tasks */
 
 #endif

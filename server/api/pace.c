@@ -15,7 +15,7 @@ static bool was_paused(const struct pace *pace, int64_t now_ms) {
     return pace->count > 1 && gap > PAUSE_MS && gap > PAUSE_STEPS * span / (pace->count - 1);
 }
 
-void pace_note(struct pace *pace, int64_t done, int64_t now_ms) {
+void pace_note(struct pace *pace, double done, int64_t now_ms) {
     if (was_paused(pace, now_ms)) {
         pace->count = 0;
     }
@@ -34,7 +34,7 @@ double pace_rate(const struct pace *pace, int64_t now_ms) {
         return 0;
     }
     const int first = oldest(pace);
-    const int64_t units = pace->sample[pace->newest].done - pace->sample[first].done;
+    const double units = pace->sample[pace->newest].done - pace->sample[first].done;
     const int64_t span = now_ms - pace->sample[first].ms;
-    return span > 0 && units > 0 ? 1000.0 * (double)units / (double)span : 0;
+    return span > 0 && units > 0 ? 1000.0 * units / (double)span : 0;
 }

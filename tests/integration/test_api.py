@@ -113,6 +113,31 @@ def safetensors(size=1000):
     return struct.pack("<Q", len(header)) + header.encode() + bytes(i * 7 & 255 for i in range(size))
 
 
+def a_job_counts_how_far_what_is_in_hand_is(t):
+    server = t.server()
+    job = server.api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)["id"]
+    worker = harness.FakeWorker(server.api)
+    task = worker.lease()["tasks"][0]
+
+    def progress():
+        return server.api.get(f"/api/v1/jobs/{job}").json["progress"]
+
+    def says(sequence, value):
+        answer = worker.beat(task, sequence, metrics=[{"name": "progress", "step": sequence, "value": value}])
+        t.equal(answer.status, 200, f"the beat: {answer!r}")
+        return progress()
+
+    t.equal(progress(), 0, "before the first beat")
+    t.equal(says(1, 0.5), 0.125, "half of one of four games")
+    t.equal(worker.beat(task, 2).status, 200, "a beat without a word on it")
+    t.equal(progress(), 0.125, "and nothing is forgotten")
+    t.equal(says(3, 7), 0.25, "no more than one game is in hand")
+    job_now = server.api.get(f"/api/v1/jobs/{job}").json
+    t.at_least(job_now["eta_s"], 1, "seconds left, though nothing is stored yet")
+    t.equal(worker.chunk(task, 0, chunk(0)).status, 201, "the game is stored")
+    t.equal(progress(), 0.25, "what was in hand is done and counted once")
+
+
 def every_answer_has_its_shape(t):
     server = t.server()
     d = Described(t, server.api)
@@ -133,7 +158,7 @@ def every_answer_has_its_shape(t):
     live = d.call(200, "GET", other + "/live", one + "/live")
     t.equal([game["moves"] for game in live["games"]], [["cc", ""]], "the live game")
     state = d.call(200, "GET", other, one)
-    t.equal((state["rate_per_s"], state["eta_s"]), (2.0, 2), "rate and what is left of it")
+    t.equal((state["rate_per_s"], state["eta_s"], state["progress"]), (2.0, 2, 0), "rate and what is left of it")
     for seq in range(2):
         d.call(201, "POST", f"{base}/chunks?worker={worker}&attempt=1&seq={seq}", "/api/v1/tasks/{id}/chunks",
                body=chunk(seq), headers={"Content-Type": "application/vnd.tengen.chunk"})
@@ -637,7 +662,8 @@ def metrics_are_well_formed(t):
 
 
 if __name__ == "__main__":
-    harness.run(every_answer_has_its_shape, lists_are_paged_by_cursor, a_set_of_jobs_runs_in_order,
+    harness.run(every_answer_has_its_shape, a_job_counts_how_far_what_is_in_hand_is, lists_are_paged_by_cursor,
+                a_set_of_jobs_runs_in_order,
                 the_same_key_gives_the_same_answer, a_job_that_is_read_is_never_stale,
                 a_long_poll_gets_work_as_soon_as_there_is_some, a_task_goes_to_nobody_who_has_hung_up,
                 a_lease_lapses_and_comes_back, a_job_says_that_its_workers_are_away, a_worker_says_that_it_leaves,

@@ -18,7 +18,7 @@ JOB = {
     "id": 12, "kind": "selfplay", "name": "first games", "priority": 0, "state": "running", "reason": "",
     "config": {"games": 1000, "komi": 6.5}, "inputs": {}, "after": [], "unit": "games",
     "units": {"total": 1000, "done": 740, "leased": 16}, "tasks": {"pending": 30, "leased": 2, "done": 92, "failed": 0},
-    "totals": {"games": 740, "black_wins": 390}, "score": None, "rate_per_s": 1.25, "eta_s": 208,
+    "totals": {"games": 740, "black_wins": 390}, "score": None, "progress": 0.74, "rate_per_s": 1.25, "eta_s": 208,
     "created_ms": 1795470000000, "started_ms": 1795470001000, "ended_ms": None, "error": None,
 }  # fmt: skip
 
@@ -207,7 +207,7 @@ def job_shows_everything_a_person_asks(t):
              "points": 30.5, "sprt": {"llr": 1.5, "lower": -2.94, "upper": 2.94, "state": "running"}}  # fmt: skip
     server = Script(t, always(200, job(state="queued", reason="no worker offers engine:gnugo", score=score)))
     out, _ = tengen(t, server, "job", "12")
-    for words in ["queued: no worker offers engine:gnugo", "740 of 1000 games, 16 in hand", "+30 =1 -9, Elo +200",
+    for words in ["queued: no worker offers engine:gnugo", "740 of 1000 games (74.0 %), 16 in hand", "+30 =1 -9, Elo +200",
                   "80 to +350", "sequential test running", "komi: 6.5", "black_wins: 390", "2026-11-23"]:  # fmt: skip
         t.contains(out, words, "the page of a job")
     out, _ = tengen(t, server, "job", "12", "--json")

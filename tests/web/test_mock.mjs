@@ -433,14 +433,14 @@ async function trainingTests(browser) {
     },
   );
   await mockTest(browser, "a training job: how far it is, and curves that grow", "#/jobs/7", async (page, mock) => {
-    await matches(() => text(page, ".stat-row"), /Epoch\s*5\.63[\s\S]*Done\s*56 %[\s\S]*Time left\s*about/, "facts");
-    match(await page.locator(".job-progress [role=progressbar]").getAttribute("aria-valuetext"), /^56/, "progress");
+    await matches(() => text(page, ".stat-row"), /Epoch\s*5\.63[\s\S]*Time left\s*about 20 min/, "facts");
+    const bar = page.locator(".job-progress [role=progressbar]");
+    match(await bar.getAttribute("aria-valuetext"), /^0 of 1 runs?, 56\.3 %/, "progress");
     await until(() => mock.hears("job:7"), "the topic of this job");
-    const items = [
-      { name: "loss", step: 4550, value: 0.125, time_ms: Date.now() },
-      { name: "progress", step: 4550, value: 0.75, time_ms: Date.now() },
-    ];
+    const items = [{ name: "loss", step: 4550, value: 0.125, time_ms: Date.now() }];
     mock.world.emit("metric", { job: 7, items }, "job:7");
+    const job = mock.world.jobs.find(({ id }) => id === 7);
+    mock.world.emit("job", Object.assign(job, { progress: 0.75 }));
     await matches(
       () =>
         chart(page, /^Loss$/)
@@ -449,7 +449,7 @@ async function trainingTests(browser) {
       /training\s*0\.125/,
       "the newest loss",
     );
-    await matches(() => text(page, ".stat-row"), /Done\s*75 %/, "the newest progress");
+    await matches(() => text(page, ".job-progress"), /75\.0 %/, "the newest progress");
   });
   await mockTest(
     browser,

@@ -108,6 +108,7 @@ function runTraining(world, { name, family, state, minutes, curve, seed }) {
   job.created_ms = job.started_ms - 3000;
   job.ended_ms = ended ? Date.now() - minutes * 2000 : null;
   job.units = { total: 1, done: ended ? 1 : 0, leased: ended ? 0 : 1 };
+  Object.assign(job, { progress: ended ? 1 : 4500 / 8000, eta_s: ended ? null : 1200 });
   job.tasks = { pending: 0, leased: ended ? 0 : 1, done: ended ? 1 : 0, failed: 0 };
   curves(world, job, ended ? 8000 : 4500, curve);
   return job;

@@ -64,6 +64,7 @@ export class World {
       },
       totals: {},
       score: null,
+      progress: 0,
       rate_per_s: 0,
       eta_s: null,
       created_ms: now,
@@ -237,6 +238,7 @@ export class World {
     job.tasks = { pending: all - done - leased, leased, done, failed: 0 };
     job.units.leased = Math.min(leased * job.config.games_per_task, job.units.total - job.units.done);
     const left = job.units.total - job.units.done;
+    job.progress = job.state === "succeeded" ? 1 : job.units.done / job.units.total;
     job.rate_per_s = job.state === "running" ? 1.1 + 0.3 * Math.sin(Date.now() / 9000) : 0;
     job.eta_s = job.state === "running" && job.rate_per_s > 0 ? left / job.rate_per_s : null;
   }

@@ -1,11 +1,10 @@
 // Progress.jsx - how far a job is: done, in hand, and still to do.
 
-import { count, duration, percent, rate, unitOf } from "../lib/format.js";
+import { count, duration, percentOf, rate, unitOf } from "../lib/format.js";
 
-/** `share`: how far a single run says that it is, 0 to 1. */
-export function Progress({ job, share: within = 0, label = `Progress of ${job.name || `job ${job.id}`}` }) {
+export function Progress({ job, label = `Progress of ${job.name || `job ${job.id}`}` }) {
   const { total, leased } = job.units;
-  const done = Math.max(job.units.done, total === 1 ? within : 0);
+  const done = Math.max(job.units.done, job.state === "succeeded" ? 0 : job.progress * total);
   // A job that succeeded is complete, also when its score ended it before its last unit.
   const whole = job.state === "succeeded" ? done : total;
   const share = (n) => `${whole > 0 ? Math.min(100, (100 * n) / whole) : 0}%`;
@@ -17,7 +16,7 @@ export function Progress({ job, share: within = 0, label = `Progress of ${job.na
       aria-valuemin={0}
       aria-valuemax={total}
       aria-valuenow={done}
-      aria-valuetext={within ? percent(within, 1) : `${count(job.units.done)} of ${count(total)} ${unitOf(job)}`}
+      aria-valuetext={`${count(job.units.done)} of ${count(total)} ${unitOf(job)}, ${percentOf(job.progress)}`}
     >
       <div class="progress-done" style={{ width: share(done) }} />
       <div class="progress-leased" style={{ width: share(Math.min(leased, whole - done)) }} />
@@ -30,7 +29,7 @@ export function ProgressText({ job, brief = false }) {
   const { total, done } = job.units;
   const parts = [`${count(done)} of ${count(total)} ${unitOf(job)}`];
   if (job.state === "succeeded" && done < total) parts.push("ended early");
-  else if (total > 0) parts.push(percent(done, total));
+  else if (total > 0) parts.push(percentOf(job.progress));
   if (!brief && job.state === "running" && job.rate_per_s > 0) parts.push(rate(job.rate_per_s, job.unit));
   if (!brief && job.state === "running" && job.eta_s !== null && job.eta_s !== undefined)
     parts.push(`${duration(job.eta_s)} left`);

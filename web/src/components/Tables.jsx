@@ -3,7 +3,7 @@
 import { Ago } from "./Time.jsx";
 import { Players, State } from "./Badge.jsx";
 import { Progress } from "./Progress.jsx";
-import { count, duration, percent, rate, resultText, unitOf } from "../lib/format.js";
+import { count, duration, percentOf, rate, resultText, unitOf } from "../lib/format.js";
 
 function JobRow({ job }) {
   const running = job.state === "running";
@@ -23,7 +23,7 @@ function JobRow({ job }) {
       <td class="cell-progress">
         <Progress job={job} />
         <span class="sub num">
-          {count(job.units.done)} of {count(job.units.total)} {unitOf(job)} · {percent(job.units.done, job.units.total)}
+          {count(job.units.done)} of {count(job.units.total)} {unitOf(job)} · {percentOf(job.progress)}
         </span>
       </td>
       <td class="hide-s num nowrap">{running ? rate(job.rate_per_s, job.unit) : ""}</td>

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, post } from "../lib/api.js";
-import { duration, meanRate, number, percentOf, rate, words } from "../lib/format.js";
+import { duration, meanRate, number, rate, words } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
 import { latestOf } from "../lib/metrics.js";
 import { maySubmit, session } from "../lib/session.js";
@@ -74,14 +74,11 @@ function tasksText({ tasks, ended_ms: ended }) {
 
 const tookOf = (job) => (job.started_ms ? ((job.ended_ms || Date.now()) - job.started_ms) / 1000 : NaN);
 
-/** How far a single run says it is, and when it would end at its pace; a job of many units is measured by these. */
+/** Of a single run, such as a training; a job of many units has a rate instead. */
 function runFacts(job, series) {
-  const done = latestOf(series, "progress");
   const epoch = latestOf(series, "epoch");
-  const facts = [];
-  if (epoch !== null) facts.push(["Epoch", number(epoch)]);
-  if (done > 0.02 && done < 1 && job.state === "running")
-    facts.push(["Done", percentOf(done, 0)], ["Time left", `about ${duration((tookOf(job) * (1 - done)) / done)}`]);
+  const facts = epoch === null ? [] : [["Epoch", number(epoch)]];
+  if (job.state === "running" && job.eta_s !== null) facts.push(["Time left", `about ${duration(job.eta_s)}`]);
   return facts;
 }
 
@@ -116,7 +113,7 @@ function Summary({ job, series }) {
   return (
     <Card>
       <div class="job-progress">
-        <Progress job={job} share={job.state === "running" ? latestOf(series, "progress") || 0 : 0} />
+        <Progress job={job} />
         <ProgressText job={job} brief />
       </div>
       {job.reason && (
