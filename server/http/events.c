@@ -13,6 +13,7 @@ enum {
     HEARTBEAT_MS = 15000,
     LINGER_MS = 60000, /* how long after the last client events are still kept for it to come back */
     FOLLOW_MAX = 16,   /* jobs that one client may follow */
+    MISSED = 256,      /* jobs whose unpublished events are remembered */
     CLIENTS_MAX = 512,
 };
 
@@ -27,6 +28,13 @@ struct event {
 struct follow {
     unsigned topic;
     int64_t job;
+};
+
+/* Something of a job happened, after the event before id `position`, that was not published. */
+struct missed {
+    unsigned topics;
+    int64_t job;
+    uint64_t position;
 };
 
 struct client {
@@ -47,6 +55,9 @@ struct events {
     struct event *ring[RING]; /* event with id i is at i % RING while first <= i < next */
     uint64_t first, next;
     size_t bytes;
+    struct missed missed[MISSED];
+    int missed_count;
+    uint64_t missed_forgotten; /* the newest position that made room for another */
     struct client *clients;
     int client_count;
     int64_t last_client_ms;
@@ -93,6 +104,46 @@ static bool follows(const struct client *client, unsigned topics, int64_t job) {
     return false;
 }
 
+/* ---- what was not published ---- */
+
+/* The job's place; when all are taken, that of the job whose last missed event is longest ago. */
+static struct missed *missed_place(struct events *events, unsigned topics, int64_t job) {
+    struct missed *oldest = &events->missed[0];
+    for (int i = 0; i < events->missed_count; i++) {
+        struct missed *missed = &events->missed[i];
+        if (missed->job == job && missed->topics == topics) {
+            return missed;
+        }
+        oldest = missed->position < oldest->position ? missed : oldest;
+    }
+    if (events->missed_count < MISSED) {
+        return &events->missed[events->missed_count++];
+    }
+    if (oldest->position > events->missed_forgotten) {
+        events->missed_forgotten = oldest->position;
+    }
+    return oldest;
+}
+
+static void miss(struct events *events, unsigned topics, int64_t job) {
+    *missed_place(events, topics, job) = (struct missed){topics, job, events->next};
+}
+
+/* Whether the client follows a job of which something that came after `last` was not published. */
+static bool has_missed(const struct client *client, uint64_t last) {
+    const struct events *events = client->events;
+    if (client->follow_count > 0 && events->missed_forgotten > last) {
+        return true;
+    }
+    for (int i = 0; i < events->missed_count; i++) {
+        const struct missed *missed = &events->missed[i];
+        if (missed->position > last && follows(client, missed->topics, missed->job)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- one client ---- */
 
 static ssize_t put(void *out, size_t size, const char *text) {
@@ -117,6 +168,14 @@ static void advance(struct client *client) {
             client->sent = 0;
         }
     }
+}
+
+/* An id without data is no event, but a client comes back with it. */
+static ssize_t pull_greeting(struct client *client, void *out, size_t size) {
+    char text[96];
+    client->greet = false;
+    snprintf(text, sizeof text, "retry: 2000\nid: %" PRIu64 "\n: hello\n\n", client->position - 1);
+    return put(out, size, text);
 }
 
 static ssize_t pull_reset(struct client *client, void *out, size_t size) {
@@ -145,8 +204,7 @@ static ssize_t pull(void *arg, uint64_t offset, void *out, size_t size) {
         return HTTP_SOURCE_BROKEN;
     }
     if (client->greet) {
-        client->greet = false;
-        return put(out, size, "retry: 2000\n: hello\n\n");
+        return pull_greeting(client, out, size);
     }
     advance(client);
     if (client->current) {
@@ -231,6 +289,7 @@ static void set_position(struct client *client, const char *last_id) {
     } else {
         client->position = last + 1;
     }
+    client->reset = client->reset || has_missed(client, last);
 }
 
 static void beat(uv_timer_t *timer) {
@@ -305,24 +364,32 @@ bool events_watched(const struct events *events, unsigned topics, int64_t job) {
     return false;
 }
 
-bool events_wanted(const struct events *events, unsigned topics, int64_t job) {
-    if (events->client_count == 0) {
-        return events->last_client_ms && clock_monotonic_ms() - events->last_client_ms < LINGER_MS;
-    }
-    return (topics & (EVENTS_JOBS | EVENTS_WORKERS | EVENTS_GAMES)) || events_watched(events, topics, job);
-}
-
-void events_on_watch(struct events *events, void (*fn)(void *arg, int64_t job), void *arg) {
-    events->on_watch = fn;
-    events->on_watch_arg = arg;
-}
-
 /* Nobody has listened for a while: whoever comes back with an old id must load anew. */
 static void forget(struct events *events) {
     while (events->first < events->next) {
         drop_first(events);
     }
     events->first = ++events->next;
+}
+
+bool events_wanted(struct events *events, unsigned topics, int64_t job) {
+    if (events->client_count == 0) {
+        if (events->last_client_ms && clock_monotonic_ms() - events->last_client_ms < LINGER_MS) {
+            return true;
+        }
+        forget(events);
+        return false;
+    }
+    if ((topics & (EVENTS_JOBS | EVENTS_WORKERS | EVENTS_GAMES)) || events_watched(events, topics, job)) {
+        return true;
+    }
+    miss(events, topics, job);
+    return false;
+}
+
+void events_on_watch(struct events *events, void (*fn)(void *arg, int64_t job), void *arg) {
+    events->on_watch = fn;
+    events->on_watch_arg = arg;
 }
 
 static struct event *format_event(uint64_t id, const char *name, const json_t *data) {
@@ -343,9 +410,6 @@ static struct event *format_event(uint64_t id, const char *name, const json_t *d
 
 void events_publish(struct events *events, unsigned topics, int64_t job, const char *name, json_t *data) {
     if (!events_wanted(events, topics, job)) {
-        if (events->client_count == 0) {
-            forget(events);
-        }
         json_decref(data);
         return;
     }

@@ -10,6 +10,9 @@
  * the time).
  *
  * Nothing is published, and nobody need work an event out, while nobody listens and nobody has for a minute.
+ * Of one job's events likewise, while nobody follows the job; but that they were is remembered: a page that
+ * opens a job's stream with the id that it has read up to (it has just asked for the job itself) is told to
+ * load anew when something happened in between. For that each stream begins with the id that it stands at.
  * Loop thread only.
  */
 #ifndef TENGEN_HTTP_EVENTS_H
@@ -35,8 +38,10 @@ void events_destroy(struct events *events); /* after http_destroy */
 /* Parses ?topics= and Last-Event-ID and starts the stream (or replies with an error). */
 void events_serve(struct events *events, struct http_request *request);
 
-/* Whether it is worth the work to publish; for EVENTS_JOB and EVENTS_LIVE: to those who follow this job. */
-bool events_wanted(const struct events *events, unsigned topics, int64_t job);
+/* Whether it is worth the work to publish; for EVENTS_JOB and EVENTS_LIVE: to those who follow this job. Ask
+ * it only when something has happened: what is not wanted counts as missed by those who come to follow the
+ * job. */
+bool events_wanted(struct events *events, unsigned topics, int64_t job);
 /* Somebody listens to this now (watching a live game makes agents beat every second). */
 bool events_watched(const struct events *events, unsigned topics, int64_t job);
 /* Called when the first client of live:job comes. */

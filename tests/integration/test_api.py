@@ -4,6 +4,7 @@
 import concurrent.futures
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -575,6 +576,44 @@ def events_are_pushed_and_resumed(t):
     t.problem(api.get("/api/v1/events?topics=weather"), 400, "invalid", "topics")
 
 
+def who_comes_to_follow_a_job_hears_that_it_missed_something(t):
+    """A page opens a job's stream with the id of the stream that it had; what happened in between was told to nobody."""
+    api = t.server().api
+    job = api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)["id"]
+    worker = harness.FakeWorker(api)
+    task = worker.lease()["tasks"][0]
+    sequence = itertools.count(1)
+
+    def metric():
+        number = next(sequence)
+        t.equal(worker.beat(task, sequence=number, metrics=[{"name": "m", "step": number, "value": 1}]).status, 200, "a beat")
+        harness.wait_for(lambda: len(api.get(f"/api/v1/jobs/{job}/metrics").lines) == number, 20, "the metric")
+
+    def heard(topics, last):
+        """The events up to that of a job that is submitted now, so that there is something to hear in any case."""
+        with api.events(topics, last_id=last) as events:
+            new = api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)["id"]
+            names = []
+            for _, name, data in events:
+                names.append(name)
+                if name == "reset" or (name == "job" and data["id"] == new):
+                    return names
+
+    with api.events("jobs") as others:
+        last = next(others)[0]
+        t.true(last, "a stream says where it stands before anything has happened")
+        metric()
+        t.equal(heard(f"jobs,job:{job}", last)[-1], "reset", "a metric was missed")
+        t.equal(heard("jobs", last)[-1], "job", "those who do not follow the job missed nothing")
+        t.equal(heard(f"jobs,job:{job + 1}", last)[-1], "job", "nor those who follow another")
+    with api.events(f"jobs,job:{job}") as own:
+        last = next(own)[0]
+        metric()
+        t.equal(next(name for _, name, _ in own if name == "metric"), "metric", "who follows hears it")
+        names = heard(f"jobs,job:{job}", last)
+        t.equal(("metric" in names, names[-1]), (True, "job"), "and so does who comes back")
+
+
 def the_dashboard_and_its_headers(t):
     folder = t.folder("web")
     (folder / "index.html").write_text("<h1>hello</h1>")
@@ -670,5 +709,6 @@ if __name__ == "__main__":
                 a_match_that_is_decided_early_has_not_failed, a_drained_task_is_put_back, five_failures_fail_the_job,
                 content_goes_in_and_comes_out, a_stream_waits_for_the_next_chunk,
                 what_is_not_retained_loses_its_bytes_alone, events_are_pushed_and_resumed,
+                who_comes_to_follow_a_job_hears_that_it_missed_something,
                 the_dashboard_and_its_headers, metrics_and_log_are_kept_and_paged, https,
                 metrics_are_well_formed, timeout=90)

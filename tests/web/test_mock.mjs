@@ -166,6 +166,38 @@ async function connectionTests(browser) {
     ok(last > 0 && last <= known, `Last-Event-ID up to ${known}, got ${last}`);
     await page.getByText("missed").waitFor();
   });
+  await test("mock: nothing falls between what is loaded and the stream, on the first page and on the next", async () => {
+    const mock = await startMock();
+    const report = (step) => {
+      mock.world.reports.set(7, [{ name: "summary", step, time_ms: Date.now(), data: { step_of_report: step } }]);
+      mock.world.emit("report", { job: 7, name: "summary", step }, "job:7");
+    };
+    /** Goes to the job's page and has its report change between what it would load at once and its stream. */
+    const passBy = async (step, go) => {
+      let release;
+      const asked = mock.asked;
+      mock.streamsHeld = new Promise((resolve) => (release = resolve));
+      const gone = go();
+      await until(() => mock.asked > asked, "the page asks for its stream");
+      await new Promise((resolve) => setTimeout(resolve, 500)); // a page that does not wait loads meanwhile
+      report(step);
+      release();
+      mock.streamsHeld = null;
+      return gone;
+    };
+    const shows = (page, step) =>
+      matches(() => text(page, '[data-report="summary"]'), new RegExp(`step of report\\s+${step}`, "i"), "the report");
+    const first = await passBy(31, () => open(browser, `${mock.url}/#/jobs/7`));
+    await shows(first, 31);
+    await first.context().close();
+    await withPage(browser, `${mock.url}/#/jobs`, {}, async (page) => {
+      await page.locator(".sidebar .connection-live").waitFor();
+      await page.locator(".job-table").waitFor();
+      await passBy(32, () => page.goto(`${mock.url}/#/jobs/7`));
+      await shows(page, 32);
+    });
+    await mock.close();
+  });
   await mockTest(
     browser,
     "an error keeps what was loaded, and can be tried again",

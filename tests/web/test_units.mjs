@@ -54,8 +54,18 @@ async function goTests() {
 async function textTests() {
   await test("units: events are parsed across chunks, comments and line ends", () => {
     const heard = [];
-    const feed = eventParser((name, data, id) => heard.push([name, data, id]));
-    for (const chunk of [": hi\n\nid: 7\neve", 'nt: job\ndata: {"id":', "1}\r", "\n\r\n", "data: a\ndata: b\n\n"])
+    const stands = [];
+    const feed = eventParser(
+      (name, data, id) => heard.push([name, data, id]),
+      (id) => stands.push(id),
+    );
+    for (const chunk of [
+      "retry: 2000\nid: 6\n: hi\n\nid: 7\neve",
+      'nt: job\ndata: {"id":',
+      "1}\r",
+      "\n\r\n",
+      "data: a\ndata: b\n\n",
+    ])
       feed(chunk);
     same(
       heard,
@@ -65,6 +75,7 @@ async function textTests() {
       ],
       "events",
     );
+    same(stands, ["6"], "where the stream stands before its first event");
   });
   await test("units: numbers and results for people", () => {
     equal(rate(2.5, "games"), "2.5 games/s", "rate");

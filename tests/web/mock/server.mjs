@@ -35,6 +35,8 @@ class Mock {
     this.ring = [];
     this.broken = false; // every call answers 503, streams end
     this.noEvents = false; // only GET /events is refused
+    this.streamsHeld = null; // a promise that holds back the answers to GET /events
+    this.asked = 0; // streams asked for so far
     this.uploads = null; // a promise that holds back the answer to an upload
     this.opened = 0; // streams opened so far
     world.listeners.add((name, data, topic) => this.publish(name, data, topic));
@@ -143,13 +145,15 @@ class Mock {
     throw { status: 401, code: "token_missing", title: "A token is required", detail: "sign in with a token" };
   }
 
-  events(request, response, url) {
+  async events(request, response, url) {
+    this.asked += 1;
+    await this.streamsHeld;
     if (this.noEvents) throw { status: 503, code: "busy", title: "Busy", detail: "too many streams" };
     const topics = new Set((url.searchParams.get("topics") || "").split(","));
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
-    const last = Number(request.headers["last-event-id"] || 0);
-    response.write(": hello\n\n");
-    if (last)
+    const last = Number(request.headers["last-event-id"] ?? this.eventId);
+    response.write(`id: ${last}\n: hello\n\n`);
+    if (last < this.eventId)
       for (const { id, topic, text } of this.ring) if (id > last && (!topic || topics.has(topic))) response.write(text);
     const stream = { response, topics };
     this.streams.add(stream);

@@ -6,11 +6,16 @@
 // States of `connection`: "connecting" -> "live" -> (lost) "retrying" -> ... ; "polling" after three failures in a row, in
 // which case listeners get a `reset` every POLL_MS and the stream is still retried behind it; "hidden" while the tab is.
 // A listener hears (event name, data). After `reset` it loads anew what it shows.
+//
+// No event may fall between what a page loads and the stream that tells what changed. So the first load of a session waits
+// until the stream has said at which id it stands (`opened`); later streams go on from the id that was read last, and the
+// server says `reset` when it cannot tell what happened since.
 
 import { createStore } from "./store.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const POLL_MS = 5000;
+const OPENING_MS = 3000; // a page does not wait longer than this for its first stream
 const SILENCE_MS = 40000; // the server comments every 15 s: a line that is quiet for longer is dead
 const BASE_TOPICS = ["jobs", "workers", "games"];
 
@@ -24,13 +29,35 @@ let failures = 0;
 let retryTimer = 0;
 let pollTimer = 0;
 let started = false;
+let opening = null; // {promise, resolve, timer} until the session's first stream has begun
+let blind = false; // whether something was loaded without a stream beside it
+
+/** What to wait for before anything is loaded; nothing, once a stream has begun. */
+export const opened = () => opening?.promise;
+
+function expectStream() {
+  opening = {};
+  opening.promise = new Promise((resolve) => (opening.resolve = resolve));
+  opening.timer = setTimeout(() => goOn(true), OPENING_MS);
+}
+
+/** Lets the loads go that wait for a stream: it has begun, or (`withoutStream`) none does. */
+function goOn(withoutStream) {
+  if (!opening) return;
+  const { resolve, timer } = opening;
+  opening = null;
+  clearTimeout(timer);
+  blind = withoutStream;
+  resolve();
+}
 
 function emit(name, data) {
   for (const listener of [...listeners]) listener(name, data);
 }
 
-/** Calls handle(name, data, id) for each event in a chunked text stream; returns a function to feed it. */
-export function eventParser(handle) {
+/** Calls handle(name, data, id) for each event in a chunked text stream, and stands(id) for an id without an event; returns
+ * a function to feed it. */
+export function eventParser(handle, stands = () => {}) {
   let buffered = "";
   let name = "";
   let id = "";
@@ -38,6 +65,7 @@ export function eventParser(handle) {
   const line = (text) => {
     if (text === "") {
       if (data.length) handle(name || "message", data.join("\n"), id);
+      else if (id) stands(id);
       name = "";
       data = [];
       return;
@@ -80,13 +108,14 @@ async function readStream(signal) {
     cache: "no-store",
   });
   if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
-  const missedSome = failures > 0 || connection.get() === "polling";
+  const missedSome = blind || failures > 0 || connection.get() === "polling";
   failures = 0;
+  blind = false;
   stopPolling();
   connection.set("live");
   if (missedSome && !lastEventId) emit("reset", null);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const feed = eventParser(receive);
+  const feed = eventParser(receive, (id) => (lastEventId = id));
   let watchdog = 0;
   try {
     for (;;) {
@@ -95,6 +124,7 @@ async function readStream(signal) {
       const { value, done } = await reader.read();
       if (done) return;
       feed(value);
+      goOn(false);
     }
   } finally {
     clearTimeout(watchdog);
@@ -107,6 +137,7 @@ function stopPolling() {
 }
 
 function retryLater() {
+  goOn(true);
   failures += 1;
   const polling = failures >= 3;
   connection.set(polling ? "polling" : "retrying");
@@ -142,6 +173,7 @@ function visibilityChanged() {
   if (!started) return;
   if (document.hidden) {
     close();
+    goOn(true);
     stopPolling();
     connection.set("hidden");
   } else {
@@ -164,6 +196,8 @@ export function startEvents() {
   started = true;
   document.addEventListener("visibilitychange", visibilityChanged);
   if (document.hidden) connection.set("hidden");
+  else expectStream();
+  blind = document.hidden;
   open();
 }
 
@@ -174,6 +208,7 @@ export function stopEvents() {
   clearTimeout(reopenTimer);
   stopPolling();
   close();
+  goOn(false);
   lastEventId = "";
 }
 

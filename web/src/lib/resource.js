@@ -1,7 +1,7 @@
 // resource.js - what a page shows: loaded once, changed by events, loaded anew on `reset`.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { listen } from "./events.js";
+import { listen, opened } from "./events.js";
 
 /**
  * Loads with load(signal) whenever `keys` change and gives {data, error, loading, reload, change}. `reduce(data, event name,
@@ -27,6 +27,8 @@ export function useResource(load, keys, { reduce = null, topics = [] } = {}) {
       controller = mine;
       waiting = [];
       try {
+        await opened();
+        if (mine.signal.aborted) return;
         const loaded = await latest.current.load(mine.signal);
         if (!alive || controller !== mine) return;
         const data = apply(loaded, waiting);
