@@ -25,26 +25,36 @@ static void check_product(struct rng *rng, int m, int n, int k, bool transposed)
     free(a), free(b), free(c), free(turned), free(truth), free(packed);
 }
 
-/* The same with B read in place, and with the result moved up into its operand. */
-static void check_product_forms(struct rng *rng, int m, int vectors, int k) {
+/* The same with B read in place. */
+static void check_product_in_place(struct rng *rng, int m, int vectors, int k) {
     const struct kernels *kernels = kernels_get();
-    int n = vectors * kernels->lanes, width = n > k ? n : k, shift = kernels->rows * width;
-    float *a = random_floats(rng, (size_t)(m * width + shift)), *b = random_floats(rng, (size_t)(k * n));
-    float *c = random_floats(rng, (size_t)(m * n)),
-          *packed = malloc((size_t)k * packed_columns(n) * sizeof *packed);
+    int n = vectors * kernels->lanes;
+    float *a = random_floats(rng, (size_t)(m * k)), *b = random_floats(rng, (size_t)(k * n));
+    float *c = random_floats(rng, (size_t)(m * n));
     double *truth = calloc((size_t)(m * n), sizeof *truth);
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++)
-            for (int d = 0; d < k; d++)
-                truth[i * n + j] += (double)a[shift + i * width + d] * (double)b[d * n + j];
-    kernels->gemm(m, n, k, (struct matrix){a + shift, width, 1}, b, n, c, n, NULL);
+    reference_product(m, n, k, a, b, truth);
+    kernels->gemm(m, n, k, (struct matrix){a, k, 1}, b, n, c, n, NULL);
     assert_close((size_t)(m * n), c, truth, PRODUCT_BOUND);
-    kernels->pack(k, n, (struct matrix){b, n, 1}, packed);
-    kernels->gemm_shift(m, n, k, a + shift, width, packed, a);
-    for (int i = 0; i < m; i++)
-        memcpy(c + i * n, a + i * width, (size_t)n * sizeof *c);
-    assert_close((size_t)(m * n), c, truth, PRODUCT_BOUND);
-    free(a), free(b), free(c), free(packed), free(truth);
+    free(a), free(b), free(c), free(truth);
+}
+
+/* Several products at once, beside their operands or, where n = k, moved up into them. */
+static void check_product_planes(struct rng *rng, int m, int n, int k) {
+    enum { PLANES = 3 };
+    const struct kernels *kernels = kernels_get();
+    size_t of_a = (size_t)(m * k), of_b = (size_t)(k * n), of_c = (size_t)(m * n);
+    size_t of_packed = (size_t)k * packed_columns(n),
+           shift = n == k ? (size_t)(kernels->rows * n) : PLANES * of_c;
+    float *c = random_floats(rng, shift + PLANES * of_a), *a = c + shift;
+    float *b = random_floats(rng, PLANES * of_b), *packed = malloc(PLANES * of_packed * sizeof *packed);
+    double *truth = calloc(PLANES * of_c, sizeof *truth);
+    for (size_t p = 0; p < PLANES; p++) {
+        reference_product(m, n, k, a + p * of_a, b + p * of_b, truth + p * of_c);
+        kernels->pack(k, n, (struct matrix){b + p * of_b, n, 1}, packed + p * of_packed);
+    }
+    kernels->gemm_planes(PLANES, m, n, k, a, packed, c);
+    assert_close(PLANES * of_c, c, truth, PRODUCT_BOUND);
+    free(b), free(c), free(packed), free(truth);
 }
 
 /* A packed transpose equals the pack of the turned matrix. */
@@ -67,11 +77,13 @@ static void check_products(void) {
     for (int m = 1; m <= 26; m++)
         check_product(&rng, m, 1 + (int)rng_below(&rng, 100), 1 + (int)rng_below(&rng, 70), m % 2);
     for (int m = 1; m <= 26; m++) {
-        check_product_forms(&rng, m, 1 + m % 5, 1 + (int)rng_below(&rng, 70));
+        check_product_in_place(&rng, m, 1 + m % 5, 1 + (int)rng_below(&rng, 70));
+        check_product_planes(&rng, m, 1 + (int)rng_below(&rng, 100), 1 + (int)rng_below(&rng, 70));
+        check_product_planes(&rng, m, 3 * m, 3 * m);
         check_pack(&rng, m, 1 + (int)rng_below(&rng, 100));
     }
-    check_product_forms(&rng, 150, 3, 600);  /* more than one chunk of rows */
-    check_product(&rng, 7, 33, 2500, false); /* more than one stretch of K */
+    check_product_in_place(&rng, 150, 3, 600); /* more than one chunk of rows */
+    check_product(&rng, 7, 33, 2500, false);   /* more than one stretch of K */
     check_product(&rng, 13, 64, 1024, true);
 }
 

@@ -78,7 +78,7 @@ struct winograd {
     int group, most;   /* images in a group; in any group of a call with as many images or fewer */
 };
 
-/* The products of a layer with as many outputs as inputs take the place of their operand (gemm_shift). */
+/* The products of a layer with as many outputs as inputs take the place of their operand (gemm_planes). */
 static bool in_place(const struct conv_shape *s) {
     return s->in == s->out;
 }
@@ -130,24 +130,6 @@ static void winograd_transform_group(const struct conv_shape *s, struct winograd
                                       planes + (ptrdiff_t)i * plan.tiles * s->in, stride);
 }
 
-/* The product of each plane with its packed weights. Returns where the results are: beside `planes`, or, in
- * place, a few rows before them. */
-static float *winograd_products(const struct conv_shape *s, struct winograd plan, ptrdiff_t rows,
-                                const float *packed, float *planes, float *results) {
-    const struct kernels *k = kernels_get();
-    size_t plane_weights = (size_t)s->in * packed_columns(s->out);
-    if (in_place(s))
-        results = planes - (ptrdiff_t)k->rows * s->in;
-    for (int p = 0; p < plan.planes; p++, packed += plane_weights) {
-        float *from = planes + p * rows * s->in, *to = results + p * rows * s->out;
-        if (in_place(s))
-            k->gemm_shift(rows, s->out, s->in, from, s->in, packed, to);
-        else
-            k->gemm_packed(rows, s->out, s->in, (struct matrix){from, s->in, 1}, packed, to, s->out, NULL);
-    }
-    return results;
-}
-
 static void winograd_run(const struct conv_shape *s, struct winograd plan, int batch, const float *x,
                          const float *packed, struct conv_tail tail, float *y, float *scratch) {
     size_t image_out = image_points(s) * (size_t)s->out;
@@ -157,8 +139,8 @@ static void winograd_run(const struct conv_shape *s, struct winograd plan, int b
         float *planes = scratch + (in_place(s) ? (ptrdiff_t)kernels_get()->rows * s->in : 0);
         winograd_transform_group(s, plan, images, x + (size_t)first * image_points(s) * (size_t)s->in,
                                  planes);
-        const float *results =
-            winograd_products(s, plan, rows, packed, planes, planes + plan.planes * rows * s->in);
+        float *results = in_place(s) ? scratch : planes + plan.planes * rows * s->in;
+        kernels_get()->gemm_planes(plan.planes, rows, s->out, s->in, planes, packed, results);
         for (int i = 0; i < images; i++) {
             size_t at = (size_t)(first + i) * image_out;
             kernels_get()->winograd_output(
@@ -214,10 +196,7 @@ static void winograd_backward_group(const struct conv_shape *s, struct winograd 
     }
     if (!dx)
         return;
-    for (int p = 0; p < plan.planes; p++)
-        k->gemm_packed(rows, s->in, s->out, (struct matrix){at.out_planes + p * rows * s->out, s->out, 1},
-                       at.packed + (size_t)p * (size_t)s->out * packed_columns(s->in),
-                       at.in_planes + p * rows * s->in, s->in, NULL);
+    k->gemm_planes(plan.planes, rows, s->in, s->out, at.out_planes, at.packed, at.in_planes);
     for (int i = 0; i < images; i++)
         k->winograd_input_adjoint(plan.form, s->height, s->width, s->in,
                                   at.in_planes + (ptrdiff_t)i * plan.tiles * s->in, rows * s->in,

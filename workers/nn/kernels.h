@@ -63,10 +63,11 @@ struct kernels {
     void (*gemm_segments)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int segments, struct matrix a,
                           ptrdiff_t segment_stride, bool packed, const float *b, ptrdiff_t ldb, float *c,
                           ptrdiff_t ldc, const struct gemm_tail *tail);
-    /* C (rows lda apart, as A's) = A times packed B, where C = A - rows * lda: the result moves up by `rows`
-     * rows of its own operand, so that both need the memory of one. n <= lda; all of K at once. */
-    void (*gemm_shift)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t lda,
-                       const float *packed, float *c);
+    /* So many products of one shape, C = A times packed B, each array one after the other without gaps. C is
+     * elsewhere, or, where n = k, begins `rows` rows before A: then the results move up by so many rows of
+     * their own operands, and both need the memory of one. */
+    void (*gemm_planes)(int planes, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a,
+                        const float *packed, float *c);
 
     /* One image's tiles into the transformed input: planes[p][tile][channels], p = 0 .. t*t - 1, planes
      * plane_stride apart. The image is x[height][width][channels]; outside of it is zero padding of 1. */

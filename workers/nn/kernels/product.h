@@ -156,6 +156,41 @@ INLINE void tile_add(int rows, int vectors, bool whole, int width, const float *
         }
 }
 
+INLINE void tile_clear(int rows, int vectors, vf (*sums)[VECTORS]) {
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++)
+            sums[i][j] = (vf){0};
+}
+
+/* sums += A B over a depth of k; rows of B are ldb apart. */
+INLINE void tile_multiply(int rows, int vectors, ptrdiff_t k, struct matrix a, const float *b, ptrdiff_t ldb,
+                          vf (*sums)[VECTORS]) {
+    for (; k > 0; k--, a.data += a.column_stride, b += ldb) {
+        vf line[VECTORS];
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++)
+            line[j] = *(const vf *)(b + j * LANES);
+#pragma GCC unroll 24
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+            for (int j = 0; j < vectors; j++)
+                sums[i][j] += a.data[i * a.row_stride] * line[j];
+    }
+}
+
+INLINE void tile_store(int rows, int vectors, bool whole, int width, vf (*sums)[VECTORS], float *c,
+                       ptrdiff_t ldc) {
+#pragma GCC unroll 24
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < vectors; j++) {
+            int left = width - j * LANES;
+            store(c + i * ldc + j * LANES, sums[i][j], whole || left >= LANES ? LANES : left > 0 ? left : 0);
+        }
+}
+
 INLINE void tile_finish(int rows, int vectors, bool whole, int width, const struct product *p, ptrdiff_t row,
                         ptrdiff_t column, vf (*sums)[VECTORS]) {
     float *c = p->c + row * p->ldc + column;
@@ -174,16 +209,7 @@ INLINE void tile_finish(int rows, int vectors, bool whole, int width, const stru
                 for (int j = 0; j < vectors; j++)
                     sums[i][j] = positive(sums[i][j]);
     }
-#pragma GCC unroll 24
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 3
-        for (int j = 0; j < vectors; j++) {
-            int left = width - j * LANES;
-            store(c + i * p->ldc + j * LANES, sums[i][j],
-                  whole || left >= LANES ? LANES
-                  : left > 0             ? left
-                                         : 0);
-        }
+    tile_store(rows, vectors, whole, width, sums, c, p->ldc);
 }
 
 /* One tile of C: `rows` by `vectors` (constants where this is inlined), of which the first `width` columns
@@ -191,27 +217,11 @@ INLINE void tile_finish(int rows, int vectors, bool whole, int width, const stru
 INLINE void tile(int rows, int vectors, const struct product *p, ptrdiff_t row, ptrdiff_t column,
                  const float *b, int width) {
     vf sums[NARROW][VECTORS];
-#pragma GCC unroll 24
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 3
-        for (int j = 0; j < vectors; j++)
-            sums[i][j] = (vf){0};
-    const float *a = p->a.data + row * p->a.row_stride;
-    const ptrdiff_t row_stride = p->a.row_stride, column_stride = p->a.column_stride, ldb = p->ldb;
-    for (ptrdiff_t segment = p->segments; segment > 0; segment--, a += p->segment_stride) {
-        const float *at = a;
-        for (ptrdiff_t depth = p->k; depth > 0; depth--, at += column_stride, b += ldb) {
-            vf line[VECTORS];
-#pragma GCC unroll 3
-            for (int j = 0; j < vectors; j++)
-                line[j] = *(const vf *)(b + j * LANES);
-#pragma GCC unroll 24
-            for (int i = 0; i < rows; i++)
-#pragma GCC unroll 3
-                for (int j = 0; j < vectors; j++)
-                    sums[i][j] += at[i * row_stride] * line[j];
-        }
-    }
+    tile_clear(rows, vectors, sums);
+    struct matrix a = {p->a.data + row * p->a.row_stride, p->a.row_stride, p->a.column_stride};
+    for (ptrdiff_t segment = p->segments; segment > 0;
+         segment--, a.data += p->segment_stride, b += p->k * p->ldb)
+        tile_multiply(rows, vectors, p->k, a, b, p->ldb, sums);
     if (width == vectors * LANES)
         tile_finish(rows, vectors, true, width, p, row, column, sums);
     else
@@ -308,18 +318,46 @@ static void gemm_segments(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int segments, s
     panels_product(&p, 0, m, n, b, packed ? segments * k * PANEL : PANEL);
 }
 
-/* A row of tiles reads its rows of A before it writes its rows of C, which lie ROWS rows before them: what is
- * overwritten has been read. */
-static void gemm_shift(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, ptrdiff_t lda,
-                       const float *packed, float *c) {
-    struct product p = {
-        .k = k, .segments = 1, .a = {a, lda, 1}, .ldb = PANEL, .c = c, .ldc = lda, .plain = true};
-    ptrdiff_t count = (m + ROWS - 1) / ROWS;
-    for (ptrdiff_t i = 0, row = 0; i < count; i++) {
-        ptrdiff_t here = m / count + (i < m % count);
-        panels_product(&p, row, here, n, packed, k * PANEL);
-        row += here;
+/* C = A B for a few rows of A by all panels of B, without gaps: a leaner way in than `tile`'s, for products
+ * that take no longer than a few hundred cycles. */
+INLINE void strip_part(int rows, int vectors, ptrdiff_t n, ptrdiff_t k, int width, const float *a,
+                       const float *b, float *c) {
+    vf sums[NARROW][VECTORS];
+    tile_clear(rows, vectors, sums);
+    tile_multiply(rows, vectors, k, (struct matrix){a, k, 1}, b, PANEL, sums);
+    tile_store(rows, vectors, width == vectors * LANES, width, sums, c, n);
+}
+
+INLINE void strip(int rows, ptrdiff_t n, ptrdiff_t k, const float *a, const float *b, float *c) {
+    ptrdiff_t left = n;
+    for (; left >= PANEL; left -= PANEL, b += k * PANEL, c += PANEL)
+        strip_part(rows, VECTORS, n, k, PANEL, a, b, c);
+    for (; left > 0; left -= LANES, b += LANES, c += LANES)
+        strip_part(rows, 1, n, k, left < LANES ? (int)left : LANES, a, b, c);
+}
+
+typedef void strip_function(ptrdiff_t n, ptrdiff_t k, const float *a, const float *b, float *c);
+#define STRIPS(count)                                                                                        \
+    static void strip_##count(ptrdiff_t n, ptrdiff_t k, const float *a, const float *b, float *c) {          \
+        strip(count <= ROWS ? count : 1, n, k, a, b, c);                                                     \
     }
+EACH_COUNT(STRIPS)
+#define STRIP(count) strip_##count,
+static strip_function *const strips[] = {EACH_COUNT(STRIP)};
+
+/* A strip reads its rows of A before it writes its rows of C; where these lie ROWS rows before them, what is
+ * overwritten has been read. */
+static void gemm_planes(int planes, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a,
+                        const float *packed, float *c) {
+    const ptrdiff_t count = (m + ROWS - 1) / ROWS, each = m / count, longer = m % count;
+    const ptrdiff_t plane_weights = (n + PANEL - 1) / PANEL * PANEL * k;
+    for (; planes > 0; planes--, packed += plane_weights)
+        for (ptrdiff_t i = 0; i < count; i++) {
+            ptrdiff_t rows = each + (i < longer);
+            strips[rows - 1](n, k, a, packed, c);
+            a += rows * k;
+            c += rows * n;
+        }
 }
 
 #endif
