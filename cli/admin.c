@@ -15,6 +15,20 @@ static const char *format_ago(int64_t wall_ms, char *out, size_t size) {
     return out;
 }
 
+/* "engine:gnugo, job:12" */
+static void unable_cell(struct table *table, const json_t *list) {
+    char text[256] = "";
+    size_t i, used = 0;
+    json_t *unable;
+    json_array_foreach(list, i, unable) {
+        int n = snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "", member_text(unable, "what"));
+        if (n < 0 || (size_t)n >= sizeof text - used)
+            break;
+        used += (size_t)n;
+    }
+    table_cell(table, "%s", text);
+}
+
 static void add_worker(struct table *table, const json_t *worker) {
     const json_t *machine = json_object_get(worker, "machine");
     char ago[48];
@@ -25,12 +39,32 @@ static void add_worker(struct table *table, const json_t *worker) {
     table_cell(table, "%lld", (long long)member_int(worker, "runners"));
     table_cell(table, "%s", format_ago(member_int(worker, "seen_ms"), ago, sizeof ago));
     table_cell(table, "%s", member_text(machine, "version"));
+    unable_cell(table, json_object_get(worker, "unable"));
     table_cell(table, "%s", member_text(machine, "cpu"));
 }
 
-/* The items of a list, as JSON or by `add` as rows. */
+/* Why, and what is to be done about it. */
+static void print_unable(const json_t *worker) {
+    char reason[640], span[32];
+    size_t i;
+    json_t *unable;
+    json_array_foreach(json_object_get(worker, "unable"), i, unable) {
+        double wait_s = (double)(member_int(unable, "retry_ms") - clock_wall_ms()) / 1000;
+        clean_text(member_text(unable, "reason"), reason, sizeof reason);
+        printf("%s%s\n", i == 0 ? "\n" : "", reason);
+        if (wait_s > 0)
+            printf("  tried again in %s, or at once: mend it, then start that worker again or say: tengen "
+                   "worker enable %lld\n",
+                   format_duration(wait_s, span, sizeof span), (long long)member_int(worker, "id"));
+        else
+            printf("  it is being tried again\n");
+    }
+}
+
+/* The items of a list, as JSON or by `add` as rows; then what `more`, which may be NULL, says of each. */
 static int print_list(const struct invocation *invocation, const char *path, const char *const *titles,
-                      void (*add)(struct table *, const json_t *), const char *empty) {
+                      void (*add)(struct table *, const json_t *), void (*more)(const json_t *),
+                      const char *empty) {
     json_t *list = NULL;
     struct problem problem = {0};
     if (client_list(invocation->client, path, 0, &list, &problem))
@@ -43,14 +77,16 @@ static int print_list(const struct invocation *invocation, const char *path, con
         json_t *item;
         json_array_foreach(json_object_get(list, "items"), i, item) add(table, item);
         table_print(table, empty);
+        json_array_foreach(json_object_get(list, "items"), i, item) if (more) more(item);
     }
     json_decref(list);
     return EXIT_OK;
 }
 
 int run_workers(const struct invocation *invocation) {
-    static const char *const titles[] = {"ID", "NAME", "STATE", "RUNNERS", "SEEN", "VERSION", "CPU", NULL};
-    return print_list(invocation, "/workers", titles, add_worker, "no workers have joined");
+    static const char *const titles[] = {"ID",      "NAME",         "STATE", "RUNNERS", "SEEN",
+                                         "VERSION", "UNABLE TO DO", "CPU",   NULL};
+    return print_list(invocation, "/workers", titles, add_worker, print_unable, "no workers have joined");
 }
 
 int run_worker(const struct invocation *invocation) {
@@ -95,7 +131,8 @@ static void add_token(struct table *table, const json_t *token) {
 
 static int list_tokens(const struct invocation *invocation) {
     static const char *const titles[] = {"ID", "ROLE", "NAME", "CREATED", "USED", "REVOKED", NULL};
-    return print_list(invocation, "/tokens", titles, add_token, "no tokens: the server asks nobody for one");
+    return print_list(invocation, "/tokens", titles, add_token, NULL,
+                      "no tokens: the server asks nobody for one");
 }
 
 /* The token alone on stdout, so that $(tengen token create ...) is the token. */

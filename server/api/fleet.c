@@ -241,13 +241,33 @@ static const char *state_name(const struct api *api, const struct worker *worker
     return fleet_is_online(api, worker) ? "online" : "offline";
 }
 
+/* The scheduler's clock is not the wall's. */
+static json_t *unable_json(const struct sched_unable *unable) {
+    char job[32];
+    snprintf(job, sizeof job, "job:%lld", (long long)unable->job);
+    return json_pack("{s:s, s:s, s:i, s:o}", "what", unable->need ? unable->need : job, "reason",
+                     unable->reason, "failures", unable->failures, "retry_ms",
+                     unable->tried_anew ? json_null()
+                                        : json_integer(clock_wall_ms() + unable->until - api_now()));
+}
+
+static json_t *unables_json(const struct api *api, const struct worker *worker) {
+    json_t *list = json_array();
+    struct sched_unable unable;
+    for (size_t i = 0; list && sched_worker_unable(api->sched, worker->id, i, &unable); i++) {
+        json_array_append_new(list, unable_json(&unable));
+    }
+    return list;
+}
+
 json_t *worker_json(struct api *api, const struct worker *worker) {
     int leases = sched_worker_leases(api->sched, worker->id);
-    return json_pack("{s:I, s:s, s:s, s:b, s:i, s:i, s:O, s:O, s:I, s:o}", "id", (json_int_t)worker->id,
+    return json_pack("{s:I, s:s, s:s, s:b, s:i, s:i, s:O, s:o, s:O, s:I, s:o}", "id", (json_int_t)worker->id,
                      "name", worker->name, "state", state_name(api, worker, leases), "online",
                      (int)fleet_is_online(api, worker), "runners", worker->runners, "leased", leases,
-                     "capabilities", worker->capabilities, "machine", worker->machine, "created_ms",
-                     (json_int_t)worker->created_ms, "seen_ms", null_or_ms(worker->seen_ms));
+                     "capabilities", worker->capabilities, "unable", unables_json(api, worker), "machine",
+                     worker->machine, "created_ms", (json_int_t)worker->created_ms, "seen_ms",
+                     null_or_ms(worker->seen_ms));
 }
 
 void fleet_publish(struct api *api, struct worker *worker) {

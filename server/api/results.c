@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/wire/json.h"
 #include "server/api/fleet.h"
 #include "server/api/handlers.h"
@@ -16,6 +17,7 @@ struct outcome_call {
     int64_t chunks, now_ms;
     bool partial;
     struct problem reason;
+    const char *unable; /* what the worker says that it cannot do; NULL: it is the task's own failure */
     struct task_outcome outcome;
 };
 
@@ -38,6 +40,20 @@ static void publish_task(struct outcome_call *call) {
     }
 }
 
+/* The worker will not get such tasks for a while: it is shown with the reason, and so are the jobs that wait.
+ */
+static void worker_unable(struct outcome_call *call) {
+    struct api *api = call->call.api;
+    struct worker *worker = fleet_find(api->fleet, call->holder.worker);
+    sched_task_unable(api->sched, call->holder.task, call->holder.attempt, call->unable,
+                      call->outcome.reason.detail, api_now());
+    log_warn("api", "task %lld goes back: %s", (long long)call->holder.task, call->outcome.reason.detail);
+    jobs_weather(api->jobs);
+    if (worker) {
+        fleet_publish(api, worker);
+    }
+}
+
 /* The scheduler hears what the store has decided. */
 static void take_outcome(struct outcome_call *call, bool failed) {
     struct api *api = call->call.api;
@@ -49,8 +65,10 @@ static void take_outcome(struct outcome_call *call, bool failed) {
     if (outcome->task_state == TASK_DONE) {
         sched_task_done(api->sched, call->holder.task);
         api->counters.tasks_done++;
+    } else if (outcome->task_state == TASK_PENDING && call->unable) {
+        worker_unable(call);
     } else if (outcome->task_state == TASK_PENDING) {
-        bool put_back = failed ? outcome->advanced : call->partial;
+        bool put_back = failed ? outcome->uncounted : call->partial;
         sched_task_failed(api->sched, call->holder.task, call->holder.attempt, put_back, api_now());
     }
     api->counters.tasks_failed += failed;
@@ -89,8 +107,8 @@ static void done_written(void *arg, int error, const struct problem *problem) {
 
 static int write_fail(struct store_tx *tx, void *arg, struct problem *problem) {
     struct outcome_call *call = arg;
-    return task_fail(tx, &call->holder, &call->reason, SCHED_FAILURES_MAX, call->now_ms, &call->outcome,
-                     problem);
+    return task_fail(tx, &call->holder, &call->reason, call->unable != NULL, SCHED_FAILURES_MAX, call->now_ms,
+                     &call->outcome, problem);
 }
 
 static void fail_written(void *arg, int error, const struct problem *problem) {
@@ -133,7 +151,7 @@ void handle_task_done(struct http_request *request, void *context) {
 }
 
 void handle_task_fail(struct http_request *request, void *context) {
-    static const char *const names[] = {"worker", "attempt", "code", "detail", "field", NULL};
+    static const char *const names[] = {"worker", "attempt", "code", "detail", "field", "unable", NULL};
     struct problem problem = {0};
     struct worker *worker;
     json_t *body;
@@ -150,6 +168,9 @@ void handle_task_fail(struct http_request *request, void *context) {
     }
     if (!error && json_object_get(body, "field")) {
         error = json_get_string(body, "field", 256, &field, &problem);
+    }
+    if (!error && json_object_get(body, "unable")) {
+        error = json_get_string(body, "unable", 100, &call->unable, &problem);
     }
     error = error ? error : fleet_speaker(context, request, call->holder.worker, &worker, &problem);
     if (call_failed(&call->call, error, &problem)) {

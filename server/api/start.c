@@ -195,7 +195,8 @@ static void close_handles(struct api *api) {
 }
 
 static bool make_parts(struct api *api) {
-    struct sched_options options = {.lease_ms = 1000 * (int64_t)api->settings.lease_s};
+    int64_t lease_ms = 1000 * (int64_t)api->settings.lease_s;
+    struct sched_options options = {.lease_ms = lease_ms, .unable_ms = lease_ms / 3};
     api->sched = sched_create(&options);
     api->events = events_create(api->loop);
     api->tokens = tokens_create();

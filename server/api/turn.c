@@ -31,6 +31,13 @@ static void lapse_written(void *arg, int error, const struct problem *problem) {
     free(arg);
 }
 
+static void publish_worker(struct api *api, int64_t id) {
+    struct worker *worker = fleet_find(api->fleet, id);
+    if (worker) {
+        fleet_publish(api, worker);
+    }
+}
+
 /* Should the disk refuse it, nothing is wrong: the task's row still names its old holder until it is leased
  * again. */
 static void lapsed(struct api *api, const struct sched_event *event) {
@@ -40,10 +47,7 @@ static void lapsed(struct api *api, const struct sched_event *event) {
              (long long)event->task, (long long)event->job, event->attempt, (long long)event->worker);
     live_quiet(api->live, event->task, event->attempt);
     jobs_touch(api->jobs, event->job);
-    struct worker *worker = fleet_find(api->fleet, event->worker);
-    if (worker) {
-        fleet_publish(api, worker);
-    }
+    publish_worker(api, event->worker);
     if (!lapse) {
         return;
     }
@@ -70,6 +74,9 @@ static void handle_event(struct api *api, const struct sched_event *event) {
         break;
     case SCHED_JOB_RELEASED:
         jobs_touch(api->jobs, event->job);
+        break;
+    case SCHED_WORKER_RETRIED:
+        publish_worker(api, event->worker);
         break;
     }
 }

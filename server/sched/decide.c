@@ -5,21 +5,31 @@ static struct sched_decision nothing(const char *reason) {
     return (struct sched_decision){.reason = reason};
 }
 
-/* The first job of all groups that the worker fits; NULL when there is none. */
+/* The first job of all groups that the worker fits and is able to do; NULL when there is none. */
 static const struct job *best_job(const struct sched *sched, const struct worker *worker) {
     const struct job *best = NULL;
     for (size_t i = 0; i < sched->group_count; i++) {
         const struct group *group = sched->groups[i];
-        if (group != NULL && group->first != NULL && worker->fits[i] &&
-            (best == NULL || job_before(group->first, best)))
-            best = group->first;
+        const struct job *first = group != NULL && worker->fits[i] ? unable_first(worker, group) : NULL;
+        if (first != NULL && (best == NULL || job_before(first, best)))
+            best = first;
     }
     return best;
 }
 
-static const char *why_nothing(const struct sched *sched) {
+static bool fits_any_ready(const struct sched *sched, const struct worker *worker) {
+    for (size_t i = 0; i < sched->group_count; i++) {
+        if (sched->groups[i] != NULL && sched->groups[i]->first != NULL && worker->fits[i])
+            return true;
+    }
+    return false;
+}
+
+static const char *why_nothing(const struct sched *sched, const struct worker *worker) {
     if (sched->jobs.count == 0)
         return "no job is queued";
+    if (fits_any_ready(sched, worker))
+        return "what the jobs with free tasks need has failed on this worker; it is tried again later";
     if (sched->ready_jobs > 0)
         return "this worker offers nothing that a job with free tasks needs";
     return "every task is at work, or waits for another job or another attempt";
@@ -43,7 +53,7 @@ struct sched_decision sched_decide(const struct sched *sched, int64_t id, bool s
     /* 4. The job: priority, then fewest tasks at work, then oldest. */
     const struct job *job = best_job(sched, worker);
     if (job == NULL)
-        return nothing(why_nothing(sched));
+        return nothing(why_nothing(sched, worker));
     /* 5. The task: the lowest index that waits for another attempt, else the next new one. */
     const struct task *task = job->returned.first;
     int64_t index = task != NULL ? task->index : job->next_index;
@@ -64,17 +74,43 @@ static bool serves(const struct worker *worker) {
     return worker->online && worker->state == SCHED_WORKER_ENABLED;
 }
 
-/* Counts workers: all that fit the group, and those of them that could take a task now. */
-static void count_fitting(const struct sched *sched, const struct group *group, int64_t *known,
-                          int64_t *serving) {
-    *known = *serving = 0;
+/* The workers for a job: all that fit, those of them that are at work, and of these the ones that have turned
+ * out to be unable, with what is known of one of them. */
+struct supply {
+    int64_t known, serving, unable;
+    int64_t worker;
+    const struct sched_unable *why;
+};
+
+static struct supply supply_of(const struct sched *sched, const struct job *job) {
+    struct supply supply = {0};
     for (size_t i = 0; (i = map_next(&sched->workers, i)) != 0;) {
         const struct worker *worker = sched->workers.slots[i - 1].value;
-        if (worker->fits[group->slot]) {
-            ++*known;
-            *serving += serves(worker);
+        if (!worker->fits[job->group->slot])
+            continue;
+        supply.known++;
+        supply.serving += serves(worker);
+        const struct unable *unable = serves(worker) ? unable_to_do(worker, job) : NULL;
+        if (unable == NULL)
+            continue;
+        supply.unable++;
+        if (supply.why == NULL || worker->id < supply.worker) {
+            supply.why = &unable->what;
+            supply.worker = worker->id;
         }
     }
+    return supply;
+}
+
+static int all_unable(const struct supply *supply, struct buf *out) {
+    int error = buf_append_text(out, supply->why->reason);
+    if (!error && supply->unable > 1)
+        error = buf_printf(out, " (and %lld more)", (long long)supply->unable - 1);
+    return error ? error
+                 : buf_printf(out,
+                              ". It is tried again now and then; when this is mended, start that worker "
+                              "again or say: tengen worker enable %lld",
+                              (long long)supply->worker);
 }
 
 static bool anyone_offers(const struct sched *sched, const char *need) {
@@ -131,10 +167,11 @@ int sched_job_reason(const struct sched *sched, int64_t id, struct buf *out) {
                    ? buf_append_text(out,
                                      "waits a little before another attempt, because the last one failed")
                    : 0;
-    int64_t known, serving;
-    count_fitting(sched, job->group, &known, &serving);
-    return serving > 0 ? buf_append_text(out, "waits for a free runner")
-                       : missing_worker(sched, job->group, known, out);
+    struct supply supply = supply_of(sched, job);
+    if (supply.serving == 0)
+        return missing_worker(sched, job->group, supply.known, out);
+    return supply.serving > supply.unable ? buf_append_text(out, "waits for a free runner")
+                                          : all_unable(&supply, out);
 }
 
 int sched_job_info(const struct sched *sched, int64_t id, struct sched_job_info *out) {

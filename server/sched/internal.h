@@ -70,6 +70,11 @@ struct group {
     int64_t ready;
 };
 
+struct unable {
+    struct sched_unable what; /* need: borrowed from the worker's capabilities; reason: owned */
+    bool waiting;             /* now < until: the worker gets nothing of the kind */
+};
+
 struct worker {
     int64_t id;
     enum sched_worker_state state;
@@ -78,6 +83,8 @@ struct worker {
     size_t capability_count;
     bool *fits; /* by group slot */
     struct task_list leases;
+    struct unable *unable; /* room for SCHED_UNABLE_MAX; NULL: it never was */
+    size_t unable_count;
 };
 
 struct sched {
@@ -90,6 +97,7 @@ struct sched {
     struct sched_event *events; /* ring */
     size_t event_first, event_count, event_room;
     int64_t ready_jobs, leased;
+    int64_t unable_due; /* not later than the first `until` of a worker that waits; INT64_MAX: none does */
     uint64_t generation;
 };
 
@@ -130,6 +138,23 @@ void task_enter_lease(struct sched *sched, struct task *task, struct worker *wor
 void task_enter_returned(struct task *task, bool may_come_back);
 void task_enter_backoff(struct sched *sched, struct task *task, int64_t due);
 int64_t task_units(const struct job *job, int64_t index);
+
+/* The job that is served next after this one, of those of its group that are ready; NULL: none. */
+const struct job *job_after(const struct job *job);
+
+/* ---- unable.c ---- */
+
+/* What keeps the worker from the job for now; NULL: nothing. */
+const struct unable *unable_to_do(const struct worker *worker, const struct job *job);
+/* The first ready job of the group that the worker is able to do; NULL: none. */
+const struct job *unable_first(const struct worker *worker, const struct group *group);
+int unable_note(struct sched *sched, struct worker *worker, const struct job *job, const char *need,
+                const char *reason, int64_t now); /* 0 or TG_ENO_MEMORY */
+/* What this job's task, done by the worker, proves. */
+void unable_disprove(struct worker *worker, const struct job *job);
+void unable_clear(struct worker *worker);
+void unable_forget_job(struct sched *sched, int64_t job);
+void unable_advance(struct sched *sched, int64_t now);
 
 /* ---- sched.c ---- */
 

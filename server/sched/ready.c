@@ -84,6 +84,17 @@ static void tree_remove(struct group *group, struct job *job) {
     }
 }
 
+const struct job *job_after(const struct job *job) {
+    const struct job *next = NULL;
+    for (const struct job *at = job->group->root; at != NULL;) {
+        bool after = job_before(job, at);
+        if (after)
+            next = at;
+        at = after ? at->left : at->right;
+    }
+    return next;
+}
+
 bool job_is_ready(const struct job *job) {
     return !job->paused && job->unmet_count == 0 &&
            (job->returned.count > 0 || job->next_index < job->task_count);

@@ -16,6 +16,9 @@ struct sched *sched_create(const struct sched_options *options) {
         sched->options.lease_ms = SCHED_LEASE_MS;
     if (sched->options.backoff_ms <= 0)
         sched->options.backoff_ms = SCHED_BACKOFF_MS;
+    if (sched->options.unable_ms <= 0)
+        sched->options.unable_ms = SCHED_UNABLE_MS;
+    sched->unable_due = INT64_MAX;
     return sched;
 }
 
@@ -30,6 +33,7 @@ static void job_free(struct sched *sched, struct job *job) {
 }
 
 static void worker_free(struct worker *worker) {
+    unable_clear(worker);
     names_free(worker->capabilities, worker->capability_count);
     free(worker->fits);
     free(worker);
@@ -113,6 +117,7 @@ int sched_worker_set(struct sched *sched, const struct sched_worker *spec) {
         names_free(capabilities, count);
         return TG_ENO_MEMORY;
     }
+    unable_clear(worker); /* and what it says of its capabilities */
     names_free(worker->capabilities, worker->capability_count);
     worker->capabilities = capabilities;
     worker->capability_count = count;
@@ -141,6 +146,8 @@ int sched_worker_state(struct sched *sched, int64_t id, enum sched_worker_state 
     if (worker == NULL)
         return TG_ENOT_FOUND;
     worker->state = state;
+    if (state == SCHED_WORKER_ENABLED)
+        unable_clear(worker);
     sched->generation++;
     return 0;
 }
@@ -282,6 +289,7 @@ static void release_dependent(struct sched *sched, struct job *dependent, int64_
 /* Removes the job; those that waited for it are released, or join the list of jobs that end with it. */
 static struct job *end_one(struct sched *sched, struct job *job, bool succeeded, struct job *ending) {
     job_unqueue(sched, job);
+    unable_forget_job(sched, job->id);
     for (size_t i = 0; i < job->dependent_count; i++) {
         struct job *dependent = map_get(&sched->jobs, job->dependents[i]);
         if (dependent == NULL || !waits_for(dependent, job->id))
@@ -431,8 +439,10 @@ void sched_units_stored(struct sched *sched, int64_t id, int64_t units_done) {
     struct task *task = map_get(&sched->tasks, id);
     if (task == NULL || units_done <= task->units_done)
         return;
-    if (task->place == PLACE_LEASED)
+    if (task->place == PLACE_LEASED) {
         task->job->leased_units -= units_done - task->units_done;
+        unable_disprove(map_get(&sched->workers, task->worker), task->job);
+    }
     task->units_done = units_done;
 }
 
@@ -473,6 +483,17 @@ void sched_task_failed(struct sched *sched, int64_t id, int attempt, bool put_ba
     job_requeue(sched, task->job, false);
 }
 
+void sched_task_unable(struct sched *sched, int64_t id, int attempt, const char *need, const char *reason,
+                       int64_t now) {
+    struct task *task = map_get(&sched->tasks, id);
+    if (task == NULL || task->attempt != attempt ||
+        (task->place != PLACE_LEASED && task->place != PLACE_LAPSED))
+        return;
+    struct worker *worker = map_get(&sched->workers, task->worker);
+    bool noted = worker != NULL && unable_note(sched, worker, task->job, need, reason, now) == 0;
+    sched_task_failed(sched, id, attempt, noted, now);
+}
+
 /* ---- time ---- */
 
 void sched_advance(struct sched *sched, int64_t now) {
@@ -483,8 +504,10 @@ void sched_advance(struct sched *sched, int64_t now) {
         else
             give_back(sched, task, false);
     }
+    unable_advance(sched, now);
 }
 
 int64_t sched_next_due(const struct sched *sched) {
-    return sched->timer_count > 0 ? sched->timers[0]->due : INT64_MAX;
+    int64_t due = sched->timer_count > 0 ? sched->timers[0]->due : INT64_MAX;
+    return due < sched->unable_due ? due : sched->unable_due;
 }

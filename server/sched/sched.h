@@ -25,6 +25,13 @@
  * Which job: the highest priority; among these the one with the fewest tasks at work; among these the oldest.
  * Which task: one that waits for another attempt, the lowest index first; else the next new one.
  *
+ * An attempt can fail through no fault of its task: an engine that cannot be started on that machine, memory
+ * or disk that is not there, an input that does not get there. The task then goes back at once and uncounted,
+ * and the worker is "unable": it gets nothing more that needs this capability (or, where no capability is to
+ * blame, no task of this job) for SCHED_UNABLE_MS, twice as long each time it fails again. It is tried anew
+ * after that, and at once when it registers or is enabled: then somebody has mended it. Units that it stores
+ * prove it able. This is known in memory only: a restarted coordinator tries everybody once more.
+ *
  * Time is a parameter: any monotonic milliseconds. sched_advance must be called at least as often as
  * sched_next_due says.
  */
@@ -39,12 +46,20 @@
 
 struct sched;
 
-enum { SCHED_LEASE_MS = 30000, SCHED_FAILURES_MAX = 5, SCHED_BACKOFF_MS = 1000 };
+enum {
+    SCHED_LEASE_MS = 30000,
+    SCHED_FAILURES_MAX = 5,
+    SCHED_BACKOFF_MS = 1000,
+    SCHED_UNABLE_MS = 10000,
+    SCHED_UNABLE_DOUBLINGS = 8, /* 43 minutes at most */
+    SCHED_UNABLE_MAX = 16, /* things that one worker is unable to do; then the one tried soonest gives way */
+};
 
 struct sched_options {
     int64_t lease_ms;   /* three beats; 0: SCHED_LEASE_MS */
     int64_t backoff_ms; /* before the second attempt; doubles with each failure, at most 32 times; 0:
                            SCHED_BACKOFF_MS */
+    int64_t unable_ms;  /* 0: SCHED_UNABLE_MS */
 };
 
 /* NULL only when out of memory. Mutations return TG_ENO_MEMORY where they need memory and have then changed
@@ -72,6 +87,19 @@ int sched_worker_state(struct sched *sched, int64_t worker,
  * TG_ENOT_FOUND. */
 int sched_worker_online(struct sched *sched, int64_t worker, bool online);
 int sched_worker_leases(const struct sched *sched, int64_t worker); /* how many it holds */
+
+/* What a worker turned out to be unable to do. The texts are the scheduler's, until the next mutation. */
+struct sched_unable {
+    const char *need; /* a capability; NULL: the tasks of `job` */
+    int64_t job;      /* whose task has shown it last */
+    const char *reason;
+    int failures;  /* in a row */
+    int64_t until; /* when it is tried again */
+    bool
+        tried_anew; /* `until` is over: it gets such tasks again, and has not yet stored any of their units */
+};
+/* The index-th; false when there are fewer. */
+bool sched_worker_unable(const struct sched *sched, int64_t worker, size_t index, struct sched_unable *out);
 
 /* ---- jobs ---- */
 
@@ -164,9 +192,16 @@ void sched_task_done(struct sched *sched, int64_t task);
  * the store (sched_job_end). */
 void sched_task_failed(struct sched *sched, int64_t task, int attempt, bool put_back, int64_t now);
 
+/* The attempt failed because of its worker: the task waits for another attempt, without back-off; see
+ * the head. need: the capability at fault; what the job does not need (or NULL) means the job itself. reason:
+ * for people, who are told which worker it is by this text alone; copied. Ignored when another attempt has
+ * begun. */
+void sched_task_unable(struct sched *sched, int64_t task, int attempt, const char *need, const char *reason,
+                       int64_t now);
+
 /* ---- time and events ---- */
 
-void sched_advance(struct sched *sched, int64_t now); /* lapses and ends of back-off */
+void sched_advance(struct sched *sched, int64_t now); /* lapses, ends of back-off, workers tried anew */
 int64_t
 sched_next_due(const struct sched *sched); /* when sched_advance has something to do; INT64_MAX: never */
 /* Goes up whenever something became leasable: parked lease calls should ask again. */
@@ -178,7 +213,8 @@ enum sched_event_type {
                            scheduler */
     SCHED_JOB_BLOCKED, /* job: `other`, which it waits for, did not succeed: end it as failed; it has left the
                           scheduler */
-    SCHED_JOB_RELEASED, /* job: the last job it waited for has succeeded */
+    SCHED_JOB_RELEASED,   /* job: the last job it waited for has succeeded */
+    SCHED_WORKER_RETRIED, /* worker: something that it was unable to do is given to it again */
 };
 struct sched_event {
     enum sched_event_type type;

@@ -165,7 +165,8 @@ struct task_outcome {
     enum job_state job_state;
     enum task_state task_state; /* done; pending: put back or to be tried again; failed */
     int failures;
-    bool advanced; /* the failed attempt had stored something new: it was not counted as a failure */
+    bool uncounted;        /* the attempt failed and is not counted as a failure of the task */
+    struct problem reason; /* why it failed, with the worker's name; error 0: it did not */
     int64_t units_left;
 };
 /* W. The attempt is over. chunks: how many it has sent; missing ones give TG_ECHUNKS_MISSING. partial: it was
@@ -173,10 +174,11 @@ struct task_outcome {
  * TG_ELEASE_LOST. */
 int task_done(struct store_tx *tx, const struct task_holder *holder, int64_t chunks, bool partial,
               int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem);
-/* W. The attempt has failed for `reason`. Unless it has brought the task on (attempt_advanced), that is a
- * failure; with the max_failures-th the job fails. */
+/* W. The attempt has failed for `reason`. Unless it has brought the task on (attempt_advanced) or failed by
+ * its worker's fault, that is a failure; with the max_failures-th the job fails. */
 int task_fail(struct store_tx *tx, const struct task_holder *holder, const struct problem *reason,
-              int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem);
+              bool workers_fault, int max_failures, int64_t now_ms, struct task_outcome *out,
+              struct problem *problem);
 
 /* ---- beats: metrics and log lines ---- */
 

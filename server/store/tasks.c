@@ -281,38 +281,52 @@ static int fail_job(struct store_tx *tx, int64_t task, const struct brief *brief
                     const struct problem *reason, int64_t now_ms, struct task_outcome *out) {
     struct problem why = {0};
     problem_set(&why, reason->error, reason->field, "task %lld failed %d times, the last time: %s",
-                (long long)task, out->failures,
-                reason->detail[0] ? reason->detail : tg_error_title(reason->error));
+                (long long)task, out->failures, reason->detail);
     out->job_ended = true;
     out->job_state = JOB_FAILED;
     return job_end(tx, brief->job, JOB_FAILED, &why, now_ms, NULL, NULL);
 }
 
 /* An attempt that has brought the task on is no failure: a training run may be killed a hundred times. */
-static int count_failure(struct store_tx *tx, int64_t task, const struct brief *brief,
+static int count_failure(struct store_tx *tx, int64_t task, const struct brief *brief, bool workers_fault,
                          struct task_outcome *out) {
-    int error = attempt_advanced(tx, task, brief->attempt, &out->advanced);
-    out->failures = brief->failures + !out->advanced;
+    int error = attempt_advanced(tx, task, brief->attempt, &out->uncounted);
+    out->uncounted |= workers_fault;
+    out->failures = brief->failures + !out->uncounted;
     return error;
 }
 
+/* The row forgets its worker, so the reason says which it was. */
+static int name_worker(struct store_tx *tx, int64_t worker, const struct problem *reason,
+                       struct problem *out) {
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt, "SELECT name FROM workers WHERE id = ?", "i", worker);
+    if (error)
+        return error;
+    int got = db_step(tx, stmt);
+    problem_set(out, reason->error, reason->field, "worker %s: %s", got > 0 ? db_text(stmt, 0) : "?",
+                reason->detail[0] ? reason->detail : tg_error_title(reason->error));
+    if (got > 0)
+        db_reset(stmt);
+    return got < 0 ? got : 0;
+}
+
 static int fail_attempt(struct store_tx *tx, int64_t task, const struct brief *brief,
-                        const struct problem *reason, int max_failures, int64_t now_ms,
+                        const struct problem *reason, bool workers_fault, int max_failures, int64_t now_ms,
                         struct task_outcome *out) {
-    char *text = problem_text(reason);
-    if (text == NULL)
-        return TG_ENO_MEMORY;
-    int error = count_failure(tx, task, brief, out);
-    bool last = !out->advanced && out->failures >= max_failures;
-    out->task_state = last ? TASK_FAILED : TASK_PENDING;
+    int error = name_worker(tx, brief->worker, reason, &out->reason);
     if (!error)
-        error = db_run(
-            tx,
-            "UPDATE tasks SET state = ?, worker = NULL, failures = ?, ended_ms = ?, error = ? WHERE id = ?",
-            "iiiti", (int64_t)out->task_state, (int64_t)out->failures, last ? now_ms : INT64_C(0), text,
-            task);
+        error = count_failure(tx, task, brief, workers_fault, out);
+    char *text = error ? NULL : problem_text(&out->reason);
+    if (text == NULL)
+        return error ? error : TG_ENO_MEMORY;
+    bool last = !out->uncounted && out->failures >= max_failures;
+    out->task_state = last ? TASK_FAILED : TASK_PENDING;
+    error = db_run(
+        tx, "UPDATE tasks SET state = ?, worker = NULL, failures = ?, ended_ms = ?, error = ? WHERE id = ?",
+        "iiiti", (int64_t)out->task_state, (int64_t)out->failures, last ? now_ms : INT64_C(0), text, task);
     free(text);
-    return error || !last ? error : fail_job(tx, task, brief, reason, now_ms, out);
+    return error || !last ? error : fail_job(tx, task, brief, &out->reason, now_ms, out);
 }
 
 static void outcome_of(const struct brief *task, struct task_outcome *out) {
@@ -366,11 +380,12 @@ int task_done(struct store_tx *tx, const struct task_holder *holder, int64_t chu
     struct problem reason = {0};
     problem_set(&reason, TG_ERUNNER, NULL, "the runner said it was done with %lld of %lld units missing",
                 (long long)out->units_left, (long long)task.units);
-    return fail_attempt(tx, holder->task, &task, &reason, max_failures, now_ms, out);
+    return fail_attempt(tx, holder->task, &task, &reason, false, max_failures, now_ms, out);
 }
 
 int task_fail(struct store_tx *tx, const struct task_holder *holder, const struct problem *reason,
-              int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem) {
+              bool workers_fault, int max_failures, int64_t now_ms, struct task_outcome *out,
+              struct problem *problem) {
     TG_ASSERT(tx->writable);
     struct brief task = {0};
     int error = read_held(tx, holder, &task, problem);
@@ -379,5 +394,5 @@ int task_fail(struct store_tx *tx, const struct task_holder *holder, const struc
     outcome_of(&task, out);
     if (out->units_left == 0) /* it failed after its last chunk: nothing is left to be tried again */
         return complete_task(tx, holder->task, &task, now_ms, out);
-    return fail_attempt(tx, holder->task, &task, reason, max_failures, now_ms, out);
+    return fail_attempt(tx, holder->task, &task, reason, workers_fault, max_failures, now_ms, out);
 }

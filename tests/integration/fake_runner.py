@@ -129,6 +129,12 @@ def misbehave(behaviour):
     elif behaviour == "damaged":
         write(frame({"type": "chunk", "seq": 0, "units": 1}, b"TGC1 but not a chunk at all"))
         time.sleep(1000)
+    elif behaviour == "no engine":
+        write(frame({"type": "fail", "code": "unavailable", "detail": "gnugo is not there", "field": "engine:gnugo"}))
+        sys.exit(0)
+    elif behaviour == "full":
+        write(frame({"type": "fail", "code": "storage_full", "detail": "no space", "field": "cache"}))
+        sys.exit(0)
     elif behaviour == "fail":
         write(frame({"type": "fail", "code": "engine_failed", "detail": "the engine died", "field": "config.a"}))
         sys.exit(0)
@@ -140,6 +146,14 @@ def main():
         return
     task = read_frame()["task"]
     config, number = task["config"], 0
+    early = config.get("behaviour") if config.get("only_attempt", task["attempt"]) == task["attempt"] else None
+    if early == "exit early":
+        sys.exit(9)
+    if early == "text first":
+        write(b"usage: this program is something else\n" * 100)
+        time.sleep(1000)
+    if early == "killed early":
+        os.kill(os.getpid(), signal.SIGKILL)
     write(frame({"type": "hello", "protocol": 1, "pid": os.getpid()}))
     if config.get("note"):
         os.write(2, json.dumps({name: task.get(name) for name in ("inputs", "resume", "engines", "units_done")}).encode() + b"\n")

@@ -253,17 +253,18 @@ def torn_uploads_are_sent_again(t):
 
 def runners_that_misbehave_cost_one_task(t):
     fake = coordinator(t)
+    patience = round(2 * harness.SLOW)  # a runner of ours takes a while to begin on a machine that does much else
     expected = {
-        "crash": ("runner_failed", "SIGSEGV"), "hang": ("hang", "no progress for 2 s"),
+        "crash": ("runner_failed", "SIGSEGV"), "hang": ("hang", f"no progress for {patience} s"),
         "garbage": ("runner_failed", "not a frame"), "silent": ("runner_failed", "without a last word"),
         "status": ("runner_failed", "status 7"), "liar": ("runner_failed", "out of order"),
         "damaged": ("runner_failed", "damaged chunk"), "fail": ("engine_failed", "the engine died"),
-        "orphan": ("runner_failed", "SIGKILL"), "fat": ("runner_failed", "the limit is 200 MiB"),
+        "orphan": ("runner_failed", "SIGKILL"), "fat": ("no_memory", "the limit is 200 MiB"),
     }
     tasks = {}
     for behaviour in expected:
         tasks[behaviour] = fake.add_task(
-            units=2, hang_s=2 if behaviour == "hang" else 30, memory_bytes=200 << 20,
+            units=2, hang_s=patience if behaviour == "hang" else 30, memory_bytes=200 << 20,
             config={"behaviour": behaviour, "only_attempt": 1, "after": 0 if behaviour in ("liar", "damaged") else 1})
     worker = agent(t, fake, runners=3)
     wait_all_done(fake)
@@ -272,9 +273,31 @@ def runners_that_misbehave_cost_one_task(t):
             fails = fake.tasks[tasks[behaviour]]["fails"]
             t.equal([f["code"] for f in fails], [code], "codes of the failures")
             t.contains(fails[0]["detail"], words, "its words")
+            t.equal(fails[0].get("unable"), "job" if behaviour == "fat" else None, "what the worker is unable to do")
     every_unit_once(t, fake)
     t.true(worker.running(), "the agent lives")
     t.equal(worker.stop(), 0, "exit code")
+
+
+def failures_of_the_machine_are_told_apart(t):
+    fake = coordinator(t)
+    expected = {
+        "exit early": ("unavailable", "kind:selfplay", "status 9 before its first word"),
+        "text first": ("unavailable", "kind:selfplay", "not a frame before its first word"),
+        "killed early": ("runner_failed", None, "SIGKILL"),
+        "no engine": ("unavailable", "engine:gnugo", "gnugo is not there"),
+        "full": ("storage_full", "job", "no space"),
+    }
+    tasks = {behaviour: fake.add_task(units=1, config={"behaviour": behaviour, "only_attempt": 1})
+             for behaviour in expected}
+    agent(t, fake)
+    wait_all_done(fake)
+    for behaviour, (code, unable, words) in expected.items():
+        with t.subtest(behaviour):
+            fails = fake.tasks[tasks[behaviour]]["fails"]
+            t.equal([(f["code"], f.get("unable")) for f in fails], [(code, unable)], "the failures")
+            t.contains(fails[0]["detail"], words, "its words")
+    every_unit_once(t, fake)
 
 
 def memory_is_counted_with_the_engines(t):
@@ -285,7 +308,7 @@ def memory_is_counted_with_the_engines(t):
     twice = fake.add_task(units=2, memory_bytes=200 << 20, config={"behaviour": "fork", "after": 1})
     worker = agent(t, fake, runners=2)
     wait_all_done(fake)
-    t.equal([f["code"] for f in fake.tasks[number]["fails"]], ["runner_failed"], "codes of the failures")
+    t.equal([f["code"] for f in fake.tasks[number]["fails"]], ["no_memory"], "codes of the failures")
     t.contains(fake.tasks[number]["fails"][0]["detail"], "the runner and its engines used", "its words")
     t.equal(fake.tasks[twice]["fails"], [], "failures of the one that forks")
     every_unit_once(t, fake)
@@ -649,6 +672,7 @@ if __name__ == "__main__":
         a_slow_upload_does_not_hold_up_beats,
         torn_uploads_are_sent_again,
         runners_that_misbehave_cost_one_task,
+        failures_of_the_machine_are_told_apart,
         memory_is_counted_with_the_engines,
         what_an_unknown_task_leaves_is_set_aside,
         it_says_that_it_leaves,

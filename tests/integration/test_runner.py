@@ -271,10 +271,17 @@ def another_count_is_noted(t):
 def an_engine_that_never_works_fails_the_task(t):
     document = task("teacher", 2, {"games": 2, "engine": "absent"}, engines={"absent": "/nonexistent/engine"})
     last = run_file(t, document, check=1)[-1][0]
-    t.equal((last["type"], last["code"]), ("fail", "engine_failed"), "the last frame")
+    t.equal((last["type"], last["code"], last["field"]), ("fail", "unavailable", "engine:absent"), "the last frame")
     t.contains(last["detail"], "absent does not work on this machine", "the detail")
+    t.contains(last["detail"], "--engine absent=COMMAND", "the remedy")
     last = run_file(t, task("teacher", 2, {"games": 2, "engine": "unknown"}), check=1)[-1][0]
-    t.equal((last["code"], last["field"]), ("engine_failed", "engine"), "the last frame")
+    t.equal((last["code"], last["field"]), ("unavailable", "engine:unknown"), "the last frame")
+    refuses = t.folder("engine") / "refuses"
+    refuses.write_text("#!/bin/sh\nwhile read id command; do printf '?%s too large\\n\\n' $id; done\n")
+    refuses.chmod(0o755)
+    last = run_file(t, task("teacher", 2, {"games": 2, "engine": "refuses"}, engines={"refuses": str(refuses)}),
+                    check=1)[-1][0]
+    t.equal(last["code"], "engine_failed", "the code of one that works but refuses this game")
 
 
 def bad_tasks_name_the_field(t):

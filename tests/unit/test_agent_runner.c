@@ -110,12 +110,22 @@ static void test_ends(void **state) {
                  {"printf 'some text that is no frame at all'; sleep 100", "not a frame"},
                  {"printf '\\377\\377\\377\\377more'; sleep 100", "not a frame"},
                  {"printf '\\040\\000\\000\\000'", "within a frame"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct seen seen = run(cases[i].script, 0);
+    char path[64], script[256];
+    make_frames(path, 1, 10);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        bool spoke = i % 2 == 1;
+        snprintf(script, sizeof script, "%s%s; %s", spoke ? "cat " : "", spoke ? path : ":",
+                 cases[i / 2].script);
+        struct seen seen = run(script, 0);
         assert_true(seen.failed);
-        assert_int_equal(seen.problem.error, TG_ERUNNER);
-        assert_non_null(strstr(seen.problem.detail, cases[i].words));
+        assert_int_equal(seen.frames, spoke);
+        assert_non_null(strstr(seen.problem.detail, cases[i / 2].words));
+        /* One that has never said a word does not work on this machine; a SIGKILL says nothing of it. */
+        bool unfit = !spoke && strstr(script, "KILL") == NULL;
+        assert_int_equal(seen.problem.error, unfit ? TG_EUNAVAILABLE : TG_ERUNNER);
+        assert_int_equal(strstr(seen.problem.detail, "before its first word") != NULL, unfit);
     }
+    unlink(path);
 }
 
 static void test_a_standstill_is_a_hang(void **state) {
@@ -180,7 +190,7 @@ static void test_a_program_that_is_not_there(void **state) {
     const char *const argv[] = {"/nonexistent/tengen-run", NULL};
     struct process process;
     struct problem problem = {0};
-    assert_int_equal(process_start(argv, 0, &process, &problem), TG_ERUNNER);
+    assert_int_equal(process_start(argv, 0, &process, &problem), TG_EUNAVAILABLE);
     assert_non_null(strstr(problem.detail, "No such file"));
 }
 

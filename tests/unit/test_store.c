@@ -38,6 +38,7 @@ struct lease_args {
     int64_t chunks;
     bool partial, forget;
     int fail_error;
+    bool workers_fault;
 };
 
 static int work_lease(struct store_tx *tx, void *arg, struct problem *problem) {
@@ -64,7 +65,7 @@ static int work_fail(struct store_tx *tx, void *arg, struct problem *problem) {
     struct lease_args *args = arg;
     struct problem reason = {0};
     problem_set(&reason, args->fail_error, NULL, "gnugo died");
-    return task_fail(tx, &args->holder, &reason, 5, 2000, &args->outcome, problem);
+    return task_fail(tx, &args->holder, &reason, args->workers_fault, 5, 2000, &args->outcome, problem);
 }
 
 static int lease(struct store *store, int64_t task, int attempt, int64_t worker) {
@@ -260,6 +261,26 @@ static void five_failures_fail_the_job_with_the_reason(void **state) {
     assert_int_equal(read_task(store, task + 1).state, TASK_CANCELLED);
     assert_int_equal(put(store, task + 1, 1, worker, 0, "x", NULL), TG_ELEASE_LOST);
     assert_int_equal(lease(store, task + 1, 2, worker), TG_EWRONG_STATE);
+    fixture_check_clean(store);
+    store_close(store);
+}
+
+static void a_failure_by_the_workers_fault_is_not_counted(void **state) {
+    struct store *store = fixture_open(*state);
+    int64_t worker = fixture_worker(store, "1"), job = add_job(store, 4, 4),
+            task = read_job(store, job).first_task;
+    for (int attempt = 1; attempt <= 7; attempt++) {
+        must(lease(store, task, attempt, worker));
+        struct lease_args args = {
+            .holder = {task, worker, attempt}, .fail_error = TG_EUNAVAILABLE, .workers_fault = attempt != 4};
+        must(store_write_now(store, work_fail, &args, NULL));
+        assert_int_equal(args.outcome.task_state, TASK_PENDING);
+        assert_int_equal(args.outcome.failures, attempt >= 4);
+        assert_int_equal(args.outcome.uncounted, attempt != 4);
+        assert_int_equal(args.outcome.reason.error, TG_EUNAVAILABLE);
+        assert_non_null(strstr(args.outcome.reason.detail, "worker w: gnugo died"));
+    }
+    assert_int_equal(read_job(store, job).state, JOB_RUNNING);
     fixture_check_clean(store);
     store_close(store);
 }
@@ -544,6 +565,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_older_attempt_of_the_same_worker_is_fenced_off, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(five_failures_fail_the_job_with_the_reason, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_failure_by_the_workers_fault_is_not_counted, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(done_with_units_left_is_put_back_or_counts_as_failure, fixture_setup,
                                         fixture_teardown),

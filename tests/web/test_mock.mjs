@@ -732,6 +732,14 @@ async function adminTests(browser) {
       await matches(() => page.evaluate(() => navigator.clipboard.readText()), /^tengen work --server /, "clipboard");
     },
   );
+  await mockTest(browser, "a worker says what it cannot do and is tried again", "#/workers", async (page) => {
+    const kitchen = page.locator('[data-worker="kitchen-pc"]');
+    await kitchen.getByText(/engine gnugo does not work on this machine.*Tried again at /).waitFor();
+    equal(await page.locator('[data-worker="attic"]').getByRole("note").count(), 0, "notes of a worker that works");
+    await kitchen.getByRole("button", { name: "Try again" }).click();
+    await becomes(() => kitchen.getByRole("note").count(), 0, "notes afterwards");
+    await becomes(() => kitchen.getByRole("button", { name: "Try again" }).count(), 0, "buttons to try again");
+  });
   await mockTest(browser, "a token is made, shown once, and revoked after a question", "#/tokens", async (page) => {
     await page.getByRole("button", { name: "Create token" }).click();
     await page.locator('[data-field="name"] .problem').waitFor();

@@ -177,13 +177,42 @@ void attempt_beats_start(struct attempt *attempt) {
 
 /* ---- done and fail ---- */
 
+/* What this machine turned out to be unable to do, when the attempt failed for that and not by its task: a
+ * capability, or "job" when it is only known that this job's tasks cannot be done here. NULL: the task's own
+ * failure. Runner and agent mark such a failure by its code; `unavailable` names what is missing in its
+ * field.
+ */
+static json_t *what_is_unable(const struct attempt *attempt) {
+    const struct problem *problem = &attempt->task.end.problem;
+    switch (problem->error) {
+    case TG_EUNAVAILABLE:
+        if (strncmp(problem->field, "engine:", 7) == 0)
+            return json_string(problem->field);
+        if (strcmp(problem->field, "runner") == 0)
+            return json_sprintf("kind:%s", json_string_value(json_object_get(attempt->lease, "kind")));
+        return json_string("job");
+    case TG_ENO_MEMORY:
+    case TG_ESTORAGE_FULL:
+    case TG_EIO:
+    case TG_EDIGEST:
+        return json_string("job");
+    default:
+        return NULL;
+    }
+}
+
+static json_t *fail_body(const struct attempt *attempt) {
+    const struct problem *problem = &attempt->task.end.problem;
+    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:o*}", "worker", (json_int_t)attempt->services->worker,
+                     "attempt", (json_int_t)attempt->key.attempt, "code", tg_error_code(problem->error),
+                     "detail", problem->detail, "field", problem->field, "unable", what_is_unable(attempt));
+}
+
 static json_t *tell_body(const struct attempt *attempt) {
     const struct task *task = &attempt->task;
-    const struct problem *problem = &task->end.problem;
     json_int_t worker = attempt->services->worker, number = attempt->key.attempt;
-    if (problem->error)
-        return json_pack("{s:I, s:I, s:s, s:s}", "worker", worker, "attempt", number, "code",
-                         tg_error_code(problem->error), "detail", problem->detail);
+    if (task->end.problem.error)
+        return fail_body(attempt);
     json_t *body = json_pack("{s:I, s:I, s:I}", "worker", worker, "attempt", number, "chunks",
                              (json_int_t)task->end.chunks);
     if (body && task->units_before + task->end.units < task->units)

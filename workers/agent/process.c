@@ -85,7 +85,8 @@ int process_start(const char *const *argv, int nice_level, struct process *proce
         int reason = errno;
         for (int i = 0; i <= PIPES; i++)
             close_pair(pipes[i]);
-        return problem_set(problem, TG_ERUNNER, "runner", "cannot start a process: %s", strerror(reason));
+        return problem_set(problem, TG_EUNAVAILABLE, "runner", "cannot start a process: %s",
+                           strerror(reason));
     }
     if (pid == 0) {
         int fds[PIPES] = {pipes[IN][0], pipes[OUT][1], pipes[ERR][1]};
@@ -110,7 +111,7 @@ int process_start(const char *const *argv, int nice_level, struct process *proce
     close(process->err);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
-    return problem_set(problem, TG_ERUNNER, "runner", "cannot start %s: %s", argv[0], strerror(reason));
+    return problem_set(problem, TG_EUNAVAILABLE, "runner", "cannot start %s: %s", argv[0], strerror(reason));
 }
 
 /* ---- what it has started ---- */

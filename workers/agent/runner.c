@@ -38,6 +38,9 @@ struct runner {
     unsigned lines_left, lines_dropped;
     size_t err_left; /* bytes of stderr still read in this tick */
     bool paused, ignoring, delivering;
+    bool heard;    /* a frame has come: the program works on this machine */
+    bool murdered; /* SIGKILL, and nothing that we blame it for: by a person, or by us when it was not wanted
+                    */
     bool reaped, out_ended, err_ended, in_closed, err_stopped, closing;
     int status;             /* of waitpid */
     int64_t last_frame_ms;  /* or last resume, or the end */
@@ -70,6 +73,7 @@ static void read_status(struct runner *runner) {
     char text[128];
     if (WIFSIGNALED(runner->status)) {
         const char *name = sigabbrev_np(WTERMSIG(runner->status));
+        runner->murdered = WTERMSIG(runner->status) == SIGKILL && !runner->problem.error;
         snprintf(text, sizeof text, "the runner was ended by SIG%s%s", name ? name : "?",
                  WCOREDUMP(runner->status) ? " (core dumped)" : "");
         blame(runner, TG_ERUNNER, "runner", text);
@@ -109,11 +113,23 @@ static void close_all(struct runner *runner) {
 
 static void flush_line(struct runner *runner);
 
+/* It has never said a word, so the task cannot be blamed. */
+static void disown(struct runner *runner) {
+    struct problem *problem = &runner->problem;
+    problem_set(
+        problem, TG_EUNAVAILABLE, "runner",
+        "%s before its first word: it does not work on this machine (the job's log may say why); build "
+        "Tengen there anew, or name another with --runner",
+        problem->detail);
+}
+
 static void maybe_finish(struct runner *runner) {
     if (runner->closing || !runner->reaped || !runner->err_ended || !runner->out_ended)
         return;
     flush_line(runner);
     close_all(runner);
+    if (!runner->heard && !runner->murdered && runner->problem.error == TG_ERUNNER)
+        disown(runner);
     runner->events.on_gone(runner->context, runner->problem.error ? &runner->problem : NULL);
 }
 
@@ -156,6 +172,7 @@ static void deliver(struct runner *runner) {
         }
         if (result <= 0)
             break;
+        runner->heard = true;
         runner->last_frame_ms = clock_monotonic_ms();
         runner->events.on_frame(runner->context, &frame);
     }
@@ -303,7 +320,7 @@ static void on_tick(uv_timer_t *timer) {
             snprintf(text, sizeof text,
                      "the runner and its engines used %llu MiB of memory; the limit is %lld MiB",
                      (unsigned long long)(used >> 20), (long long)(runner->config.memory_bytes >> 20));
-            condemn(runner, TG_ERUNNER, text);
+            condemn(runner, TG_ENO_MEMORY, text);
         }
     }
 }

@@ -9,6 +9,10 @@
  * with a problem that says what happened, and costs this one task. on_gone comes after the process was reaped
  * and all that it had written was read, so that no finished chunk is overlooked.
  *
+ * What that problem is: TG_ERUNNER and TG_EHANG are the runner's own. TG_EUNAVAILABLE (field "runner"), when
+ * it ended before its first frame, is this machine's: a program that is missing, or does not run here.
+ * TG_ENO_MEMORY: it wanted more than the limit.
+ *
  * Standstill: no frame for `hang_s` while we were reading. The time in which we pause it does not count.
  * Loop thread only, which must be the main thread (process.h). The program ignores SIGPIPE.
  */
@@ -45,7 +49,7 @@ struct runner_events {
     void (*on_gone)(void *context, const struct problem *problem);
 };
 
-/* Sends `task_frame` (the header) first. */
+/* Sends `task_frame` (the header) first. TG_EUNAVAILABLE: it cannot be started. */
 int runner_start(uv_loop_t *loop, const struct runner_config *config, const json_t *task_frame,
                  const struct runner_events *events, void *context, struct runner **runner,
                  struct problem *problem);

@@ -2,7 +2,9 @@
  *
  * One process serves game after game and plays one colour or both. After a failure it is killed at the game's
  * end and a new one is started for the next game. An engine that fails before it has ever answered anything
- * is not a player that loses but a machine that is set up wrongly: that fails the task.
+ * is not a player that loses but a machine that is set up wrongly: that ends the attempt with
+ * TG_EUNAVAILABLE, which counts against the machine and not against the task. One that refuses the game at
+ * once (its board is too large for it) fails the task.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +27,8 @@ struct player_engine {
     struct go_player base;
     char *command;
     double seconds;
-    bool proven; /* it has answered before */
+    bool proven;  /* it has answered before */
+    bool refused; /* its last answer was a refusal */
     struct gtp_client *client;
 };
 
@@ -36,6 +39,7 @@ static int lose(struct player_engine *self, enum gtp_outcome outcome, const char
         [GTP_TIMEOUT] = END_TIMEOUT,
         [GTP_NONSENSE] = END_NONSENSE,
     };
+    self->refused = outcome == GTP_REFUSED;
     if (outcome == GTP_STOPPED)
         return TG_ECANCELLED;
     self->base.forfeit.end = ends[outcome];
@@ -84,21 +88,41 @@ static int set_up(struct player_engine *self, const struct game *game) {
     return error;
 }
 
+/* "engine:NAME": the capability that a machine without a working one offers wrongly. */
+static int unavailable(const char *name, struct problem *problem, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int unavailable(const char *name, struct problem *problem, const char *format, ...) {
+    char field[PROBLEM_FIELD_MAX], why[PROBLEM_DETAIL_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    snprintf(field, sizeof(field), "engine:%s", name);
+    return problem_set(
+        problem, TG_EUNAVAILABLE, field,
+        "engine %.60s %.300s; install it there, or name its command with --engine %.60s=COMMAND", name, why,
+        name);
+}
+
 static int engine_begin(struct go_player *player, const struct game *game, uint64_t seed,
                         struct problem *problem) {
     struct player_engine *self = (struct player_engine *)player;
     const struct gtp_client_options options = {
         .command = self->command, .name = player->name, .stop = go_player_stopped, .context = player->port};
     int error = self->client ? 0 : gtp_client_start(&options, &self->client, problem);
+    if (error == TG_EENGINE)
+        return unavailable(player->name, problem, "does not work on this machine: %s", problem->detail);
     if (error)
-        return error == TG_EENGINE ? TG_ERUNNER : error;
+        return error;
     error = set_up(self, game);
-    if (error == TG_EENGINE && !self->proven) {
-        problem_set(problem, TG_EENGINE, player->name, "%s does not work on this machine: %.300s",
-                    player->name, player->forfeit.note);
-        return TG_ERUNNER; /* not a lost game */
-    }
-    return error;
+    if (error != TG_EENGINE || self->proven)
+        return error;
+    if (!self->refused)
+        return unavailable(player->name, problem, "does not work on this machine: %s", player->forfeit.note);
+    problem_set(problem, TG_EENGINE, player->name, "%s cannot play this game: %s", player->name,
+                player->forfeit.note);
+    return TG_ERUNNER; /* not a lost game */
 }
 
 static int engine_choose(struct go_player *player, const struct game *game, enum color color, go_move *move,
@@ -158,10 +182,7 @@ int go_player_engine(const char *name, double seconds, const struct task *task, 
                      struct go_player **player, struct problem *problem) {
     const char *command = json_string_value(json_object_get(task->engines, name));
     if (!command)
-        return problem_set(
-            problem, TG_EENGINE, "engine",
-            "this machine offers no engine \"%.60s\"; name its command with --engine %.60s=COMMAND", name,
-            name);
+        return unavailable(name, problem, "is not known on this machine");
     struct player_engine *self = calloc(1, sizeof(*self));
     if (!self)
         return TG_ENO_MEMORY;

@@ -307,6 +307,7 @@ class Mock {
     const worker = this.world.workers.find((one) => one.id === id);
     if (!worker) throw { status: 404, code: "not_found", title: "Not found", detail: "no such worker" };
     worker.state = { drain: "draining", disable: "disabled", enable: "online" }[action];
+    if (action === "enable") worker.unable = [];
     this.world.emit("worker", worker);
     return this.send(response, 200, worker);
   }

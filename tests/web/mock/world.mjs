@@ -89,6 +89,7 @@ export class World {
       runners,
       leased: 0,
       capabilities,
+      unable: [],
       machine,
       created_ms: this.started - 3 * HOUR,
       seen_ms: Date.now(),
@@ -325,12 +326,20 @@ export function busyWorld() {
     memory_bytes: gib * 2 ** 30,
     version: "0.1.0",
   });
-  world.addWorker("kitchen-pc", "online", 4, linux("AMD Ryzen 5 5600G", "avx2", 12, 32), [
+  const kitchen = world.addWorker("kitchen-pc", "online", 4, linux("AMD Ryzen 5 5600G", "avx2", 12, 32), [
     "kind:selfplay",
     "kind:teacher",
     "kind:match",
     "engine:gnugo",
   ]);
+  kitchen.unable.push({
+    what: "engine:gnugo",
+    reason:
+      "worker kitchen-pc: engine gnugo does not work on this machine: it ended with status 127 (at boardsize 9); " +
+      "install it there, or name its command with --engine gnugo=COMMAND",
+    failures: 2,
+    retry_ms: Date.now() + 20000,
+  });
   world.addWorker("attic", "online", 2, linux("Intel Core i5-6500", "avx2", 4, 16), ["kind:selfplay", "kind:match"]);
   const old = world.addWorker("laptop-anna", "offline", 4, linux("Apple M1", "neon", 8, 16), [
     "kind:selfplay",

@@ -24,12 +24,13 @@ const ACTIONS = {
   drain: ["Drain", "finishes what it has begun and takes nothing new"],
   disable: ["Disable", "gets no more work"],
   enable: ["Enable", "gets work again"],
+  retry: ["Try again", "is given again what has failed on it"], // to the coordinator this is "enable"
 };
 
 /** What may be asked of a worker in this state. */
 function actionsFor(worker) {
   if (worker.state === "disabled" || worker.state === "draining" || worker.state === "drained") return ["enable"];
-  return ["drain", "disable"];
+  return [...(worker.unable?.length ? ["retry"] : []), "drain", "disable"];
 }
 
 function Machine({ machine = {} }) {
@@ -66,6 +67,20 @@ function Capabilities({ names = [] }) {
   );
 }
 
+/** What has failed on it through its own fault, and when it is tried again. */
+function Unable({ list = [] }) {
+  return list.map(({ what, reason, retry_ms }) => (
+    <p class="notice" role="note" key={what}>
+      <span>
+        {reason}{" "}
+        <span class="muted">
+          {retry_ms ? `Tried again at ${new Date(retry_ms).toLocaleTimeString()}.` : "It is being tried again."}
+        </span>
+      </span>
+    </p>
+  ));
+}
+
 function WorkerCard({ worker, mayAct, act }) {
   return (
     <li class="card worker" data-worker={worker.name}>
@@ -88,6 +103,7 @@ function WorkerCard({ worker, mayAct, act }) {
         </span>
       </p>
       <Capabilities names={worker.capabilities} />
+      <Unable list={worker.unable} />
       {mayAct && (
         <div class="row gap-2 worker-actions">
           {actionsFor(worker).map((action) => (
@@ -131,7 +147,7 @@ export function Workers() {
   });
   const act = async (worker, action) => {
     try {
-      const answer = await post(`/workers/${worker.id}/${action}`);
+      const answer = await post(`/workers/${worker.id}/${action === "retry" ? "enable" : action}`);
       change((old) => ({ ...old, workers: upsert(old.workers, answer) }));
       toast(`${worker.name} ${ACTIONS[action][1]}`);
     } catch (problem) {
