@@ -440,7 +440,7 @@ def five_failures_fail_the_job(t):
     state = api.expect(200, "GET", "/api/v1/jobs/1")
     t.equal((state["state"], state["tasks"]["pending"]), ("running", 1), "tried again")
     error = api.pages("/api/v1/jobs/1/tasks")[0]["error"]
-    t.equal((error["code"], error["detail"]), ("engine_failed", "it died"), "why it failed")
+    t.equal((error["code"], error["detail"]), ("engine_failed", "worker fake: it died"), "why it failed")
 
 
 def content_goes_in_and_comes_out(t):
