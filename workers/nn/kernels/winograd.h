@@ -5,6 +5,9 @@
  * that little more than the half-done square is in registers at a time. The two of inference (input and
  * output) are written out with their common terms shared (9 operations a line instead of 16, 12 instead of
  * 22, and so on); the others are unrolled by the compiler over the constant coefficients.
+ *
+ * Where a tile lies is kept as the offsets of its rows and columns, so that an address is a sum of two
+ * registers; with a table of its points the addresses alone took as long as the arithmetic.
  */
 #ifndef TENGEN_NN_KERNELS_WINOGRAD_H
 #define TENGEN_NN_KERNELS_WINOGRAD_H
@@ -142,26 +145,35 @@ INLINE void transform_line(int m, enum lines kind, const vf *x, vf *y) {
         }                                                                                                    \
     } while (0)
 
-/* A tile of an image: `size` points a side, of which some may be outside. */
-struct patch {
-    const float *from[36]; /* where each point's channels are, or zeros */
-    ptrdiff_t offset[36];  /* the same within the image */
-    ptrdiff_t inside[36];  /* -1, or 0 for a point outside: to be and-ed to a channel's number */
-    bool whole;            /* all are inside */
+/* Where a tile of an image lies: `size` rows and columns, of which some may be outside. */
+struct place {
+    ptrdiff_t row[6], column[6]; /* offset of each in the image; outside of it, of the nearest inside */
+    int row_inside[6], column_inside[6]; /* -1 or 0 */
 };
 
-static const float zeros[LANES];
-
-static void patch_find(int top, int left, int size, int height, int width, int channels, const float *image,
-                       struct patch *p) {
-    p->whole = top >= 0 && left >= 0 && top + size <= height && left + size <= width;
-    for (int at = 0; at < size * size; at++) {
-        int row = top + at / size, column = left + at % size;
-        bool inside = row >= 0 && row < height && column >= 0 && column < width;
-        p->offset[at] = ((ptrdiff_t)row * width + column) * channels;
-        p->from[at] = inside ? image + p->offset[at] : zeros;
-        p->inside[at] = inside ? -1 : 0;
+/* The rows or the columns, of which there are `limit`, `step` floats apart; -1 when all are inside. */
+INLINE int place_line(int first, int size, int limit, ptrdiff_t step, ptrdiff_t *offset, int *inside) {
+    int all = -1;
+#pragma GCC unroll 6
+    for (int i = 0; i < size; i++) {
+        int at = first + i, nearest = at < 0 ? 0 : at < limit ? at : limit - 1;
+        offset[i] = nearest * step;
+        inside[i] = -(at == nearest);
+        all &= inside[i];
     }
+    return all;
+}
+
+/* Makes the compiler compute addresses from `x` anew: it would rather keep 25 of them in memory. */
+#define FORGET(x) __asm__("" : "+r"(x))
+
+/* The first n lanes where `inside` is -1; all 0 where it is 0 (what is there may be read all the same). */
+INLINE vf load_inside(const float *from, int n, int inside) {
+#if KERNELS_VECTOR == 64
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((unsigned)inside & ((1u << n) - 1)), from);
+#else
+    return (vf)((mask)load(from, n) & ((mask){0} + inside));
+#endif
 }
 
 /* What follows the output transform. */
@@ -170,77 +182,125 @@ struct output_tail {
     bool relu;
 };
 
-INLINE void tile_to_planes(int m, enum lines kind, int n, int c, const struct patch *p, float *to,
-                           ptrdiff_t stride) {
+/* One tile of an image into its planes. A column outside stays 0 through the first half of the transform. */
+INLINE void tile_to_planes(int m, enum lines kind, int n, const struct place *p, const float *image,
+                           ptrdiff_t c, float *to, ptrdiff_t stride) {
     const int from_size = line_in(m, kind), to_size = line_out(m, kind);
-#define LOAD(i, j)         load(p->from[(i)*from_size + (j)] + ((ptrdiff_t)c & p->inside[(i)*from_size + (j)]), n)
-#define STORE(i, j, value) store(to + ((i)*to_size + (j)) * stride, value, n)
-    TRANSFORM(m, kind, LOAD, STORE);
-#undef LOAD
-#undef STORE
+    vf half[6][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < from_size; j++) {
+        vf x[6], y[6] = {{0}};
+        if (p->column_inside[j]) {
+            ptrdiff_t column = p->column[j] + c;
+            FORGET(column);
+#pragma GCC unroll 6
+            for (int i = 0; i < from_size; i++)
+                x[i] = load_inside(image + p->row[i] + column, n, p->row_inside[i]);
+            transform_line(m, kind, x, y);
+        }
+#pragma GCC unroll 6
+        for (int i = 0; i < to_size; i++)
+            half[i][j] = y[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < to_size; i++, to += to_size * stride) {
+        vf y[6];
+        transform_line(m, kind, half[i], y);
+        FORGET(to);
+#pragma GCC unroll 6
+        for (int j = 0; j < to_size; j++)
+            store(to + j * stride, y[j], n);
+    }
 }
 
 /* One point of a result: written with its tail, or, for an adjoint, added. */
-INLINE void point_store(enum lines kind, bool whole, int n, int c, const struct patch *p, int at, vf bias,
-                        const struct output_tail *tail, vf value, float *image) {
-    if (!whole && !p->inside[at])
-        return;
-    ptrdiff_t to = p->offset[at] + c;
+INLINE void point_store(enum lines kind, int n, vf bias, const float *residual, bool rectify, vf value,
+                        float *to) {
     if (kind == OUTPUT) {
         value += bias;
-        if (tail->residual)
-            value += load(tail->residual + to, n);
-        if (tail->relu)
+        if (residual)
+            value += load(residual, n);
+        if (rectify)
             value = positive(value);
     } else {
-        value += load(image + to, n);
+        value += load(to, n);
     }
-    store(image + to, value, n);
+    store(to, value, n);
 }
 
-INLINE void planes_to_tile(int m, enum lines kind, bool whole, int n, int c, const struct patch *p,
+INLINE void planes_to_tile(int m, enum lines kind, bool whole, int n, int c, const struct place *p,
                            const float *from, ptrdiff_t stride, const struct output_tail *tail,
                            float *image) {
     const int from_size = line_in(m, kind), to_size = line_out(m, kind);
+    const float *residual = kind == OUTPUT ? tail->residual : NULL;
+    const bool rectify = kind == OUTPUT && tail->relu;
     vf bias = kind == OUTPUT && tail->bias ? load(tail->bias + c, n) : (vf){0};
-#define LOAD(i, j)         load(from + ((i)*from_size + (j)) * stride, n)
-#define STORE(i, j, value) point_store(kind, whole, n, c, p, (i)*to_size + (j), bias, tail, value, image)
-    TRANSFORM(m, kind, LOAD, STORE);
-#undef LOAD
-#undef STORE
+    vf half[6][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < from_size; j++) {
+        vf x[6], y[6];
+        const float *column = from + j * stride;
+        FORGET(column);
+#pragma GCC unroll 6
+        for (int i = 0; i < from_size; i++)
+            x[i] = load(column + i * from_size * stride, n);
+        transform_line(m, kind, x, y);
+#pragma GCC unroll 6
+        for (int i = 0; i < to_size; i++)
+            half[i][j] = y[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < to_size; i++) {
+        vf y[6];
+        transform_line(m, kind, half[i], y);
+#pragma GCC unroll 6
+        for (int j = 0; j < to_size; j++) {
+            ptrdiff_t at = p->column[j] + c;
+            FORGET(at);
+            at += p->row[i];
+            if (whole || (p->row_inside[i] & p->column_inside[j]))
+                point_store(kind, n, bias, residual ? residual + at : NULL, rectify, y[j], image + at);
+        }
+    }
 }
 
 /* All tiles of an image, each by vectors of channels. */
 INLINE void image_to_planes(int m, enum lines kind, int height, int width, int channels, const float *image,
                             float *planes, ptrdiff_t stride) {
     const int before = kind == INPUT ? -1 : 0;
-    for (int row = 0; row < height; row += m)
+    for (int row = 0; row < height; row += m) {
+        struct place p;
+        place_line(row + before, line_in(m, kind), height, (ptrdiff_t)width * channels, p.row, p.row_inside);
         for (int column = 0; column < width; column += m, planes += channels) {
-            struct patch p;
-            patch_find(row + before, column + before, line_in(m, kind), height, width, channels, image, &p);
+            place_line(column + before, line_in(m, kind), width, channels, p.column, p.column_inside);
             int c = 0;
             for (; c + LANES <= channels; c += LANES)
-                tile_to_planes(m, kind, LANES, c, &p, planes + c, stride);
+                tile_to_planes(m, kind, LANES, &p, image, c, planes + c, stride);
             if (c < channels)
-                tile_to_planes(m, kind, channels - c, c, &p, planes + c, stride);
+                tile_to_planes(m, kind, channels - c, &p, image, c, planes + c, stride);
         }
+    }
 }
 
 INLINE void planes_to_image(int m, enum lines kind, int height, int width, int channels, const float *planes,
                             ptrdiff_t stride, const struct output_tail *tail, float *image) {
     const int before = kind == OUTPUT ? 0 : -1;
-    for (int row = 0; row < height; row += m)
+    for (int row = 0; row < height; row += m) {
+        struct place p;
+        int rows = place_line(row + before, line_out(m, kind), height, (ptrdiff_t)width * channels, p.row,
+                              p.row_inside);
         for (int column = 0; column < width; column += m, planes += channels) {
-            struct patch p;
-            patch_find(row + before, column + before, line_out(m, kind), height, width, channels, image, &p);
+            int whole = rows & place_line(column + before, line_out(m, kind), width, channels, p.column,
+                                          p.column_inside);
             int c = 0;
-            for (; p.whole && c + LANES <= channels; c += LANES)
+            for (; whole && c + LANES <= channels; c += LANES)
                 planes_to_tile(m, kind, true, LANES, c, &p, planes + c, stride, tail, image);
             for (; c + LANES <= channels; c += LANES)
                 planes_to_tile(m, kind, false, LANES, c, &p, planes + c, stride, tail, image);
             if (c < channels)
                 planes_to_tile(m, kind, false, channels - c, c, &p, planes + c, stride, tail, image);
         }
+    }
 }
 
 static void winograd_input(enum winograd_form form, int height, int width, int channels, const float *x,
