@@ -242,7 +242,7 @@ def arguments():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--slow", type=float, default=1, help="multiplies all time limits")
+    parser.add_argument("--slow", type=float, default=3, help="multiplies all time limits")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--suite", action="append")
     parser.add_argument("--label", default="")

@@ -398,6 +398,16 @@ static int make_folder(const char *folder, struct problem *problem) {
                        "%s: cannot be created (%s). Choose another data folder", folder, strerror(code));
 }
 
+/* A child that the last holder had just forked, and that has not become its program yet, holds the lock after
+ * its parent was killed: for an instant, which is waited out. */
+static int lock_patiently(int fd) {
+    enum { TRIES = 50, PAUSE_NS = 20000000 };
+    int failed = 0;
+    for (int i = 0; i < TRIES && (failed = flock(fd, LOCK_EX | LOCK_NB)) != 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    return failed;
+}
+
 /* Takes the lock that makes this the only coordinator on the folder; it ends with the process, however that
  * ends. */
 static int take_lock(struct store *store, struct problem *problem) {
@@ -408,7 +418,7 @@ static int take_lock(struct store *store, struct problem *problem) {
                            "%s: cannot be written (%s). Make the data folder writable or choose another",
                            store->lock_path, strerror(code));
     }
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (lock_patiently(store->lock_fd) != 0) {
         char holder[32] = "";
         ssize_t got = pread(store->lock_fd, holder, sizeof holder - 1, 0);
         holder[got > 0 ? got : 0] = 0;

@@ -20,6 +20,8 @@ import threading
 import time
 import urllib.parse
 
+import harness
+
 Request = collections.namedtuple("Request", "time method path query headers size")
 
 
@@ -138,7 +140,7 @@ class FakeCoordinator:
     def wait(self, what, timeout, description):
         """Waits until what() is true (called under the lock)."""
         with self.lock:
-            if not self.lock.wait_for(what, timeout):
+            if not self.lock.wait_for(what, timeout * harness.SLOW):
                 raise AssertionError(f"waited {timeout} s for {description}")
 
     def units_of(self, number):

@@ -22,7 +22,7 @@ case fails when a program had ended by itself with an error, or when a sanitizer
 Environment:
     TENGEN_BIN          folder of the programs (default: build/bin of this checkout)
     TENGEN_TEST_QUICK   1: the short form of long tests
-    TENGEN_TEST_SLOW    multiplies every time limit (sanitizer builds set it)
+    TENGEN_TEST_SLOW    multiplies every time limit (default 3, for machines that do much else; sanitizer builds set more)
     TENGEN_TEST_KEEP    1: keep the folders of failed cases and say where they are
 
 Only the standard library is used. The programs are started from the main thread only: a program that outlived a
@@ -54,7 +54,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("TENGEN_BIN") or ROOT / "build" / "bin").resolve()
 QUICK = os.environ.get("TENGEN_TEST_QUICK", "") not in ("", "0")
-SLOW = float(os.environ.get("TENGEN_TEST_SLOW") or 1)
+SLOW = float(os.environ.get("TENGEN_TEST_SLOW") or 3)
 KEEP = os.environ.get("TENGEN_TEST_KEEP", "") not in ("", "0")
 
 SANITIZER_REPORT = re.compile(
@@ -292,7 +292,8 @@ class Worker(Program):
             token_file.write_text(token + "\n")
             token_file.chmod(0o600)
             flags["token_file"] = token_file
-        flags = {"server": url, "data": self.data, "runners": runners, **flags}
+        # No nice level: beside whatever else the machine does, a runner would hardly get on.
+        flags = {"server": url, "data": self.data, "runners": runners, "nice": 0, **flags}
         super().__init__(case, [program("tengen-worker"), *flags_of(flags)], env=env, prefix=prefix)
 
     def runner_pids(self):

@@ -299,13 +299,13 @@ def a_long_poll_gets_work_as_soon_as_there_is_some(t):
         wait_until_parked(api)
         t.true(not waiting.done(), "it waits")
         api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)
-        t.equal(len(waiting.result(10)["tasks"]), 1, "tasks")
+        t.equal(len(waiting.result(30 * harness.SLOW)["tasks"]), 1, "tasks")
         # A second call answers the first one, which nobody reads any more.
         api.expect(200, "POST", "/api/v1/jobs/1/cancel")
         first = pool.submit(worker.lease, 1, 30)
         # Again until it has been overtaken: it may not have arrived yet.
         harness.wait_for(lambda: worker.lease(1, 0) and first.done(), 10, "the first call's answer")
-        t.equal(first.result(10)["tasks"], [], "the call that was overtaken")
+        t.equal(first.result(30 * harness.SLOW)["tasks"], [], "the call that was overtaken")
     empty = worker.lease(1, 1)
     t.equal(empty["tasks"], [], "nothing to do")
     t.true(empty["wait_reason"], "and why")
@@ -494,14 +494,14 @@ def a_stream_waits_for_the_next_chunk(t):
         t.true(not waiting.done(), "it waits")
         body = chunk(0)
         worker.chunk(task, 0, body)
-        answer = waiting.result(10)
+        answer = waiting.result(30 * harness.SLOW)
         cursor, size = struct.unpack_from("<QI", answer.body)
         t.equal((size, answer.body[12:]), (len(body), body), "the chunk as it was sent")
         t.equal(answer.headers["X-Tengen-Cursor"], str(cursor), "the cursor")
         waiting = pool.submit(api.get, f"/api/v1/streams/{job}?after={cursor}&wait_s=20")
         time.sleep(0.2)
         api.expect(200, "POST", f"/api/v1/jobs/{job}/cancel")
-        t.equal(waiting.result(10).body, b"", "the job's end ends the wait")
+        t.equal(waiting.result(30 * harness.SLOW).body, b"", "the job's end ends the wait")
 
 
 def what_is_not_retained_loses_its_bytes_alone(t):

@@ -39,7 +39,7 @@ export async function open(browser, url, { scheme = "light", size = "desk", cloc
     reducedMotion: "reduce",
     locale: "en-GB",
   });
-  context.setDefaultTimeout(PATIENCE_MS * Number(process.env.TENGEN_TEST_SLOW || 1));
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   if (clock) await page.clock.install();
   page.faults = [];

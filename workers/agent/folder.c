@@ -4,11 +4,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <sodium.h>
 #include "workers/agent/spool.h"
+
+/* A lock of this process alone. (One of flock() would also be held by a runner that has just been forked and
+ * has not become its program yet: an agent that is killed then could not be started again at once.) */
+static int lock_alone(int fd) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &whole);
+}
 
 int folder_open(const char *path, int *lock, struct problem *problem) {
     char file[4096];
@@ -19,7 +25,7 @@ int folder_open(const char *path, int *lock, struct problem *problem) {
     if (fd < 0)
         return problem_set(problem, TG_EIO, "data", "cannot write to the folder %s: %s", path,
                            strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (lock_alone(fd) < 0) {
         close(fd);
         return problem_set(problem, TG_EBUSY, "data",
                            "another tengen-worker uses the folder %s; give each one its own with --data",
