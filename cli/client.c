@@ -42,7 +42,7 @@ static int set_server(struct client *client, const json_t *options, struct probl
     const char *scheme = strstr(given, "://");
     bool known = !scheme || strncmp(given, "http://", 7) == 0 || strncmp(given, "https://", 8) == 0;
     if (!known || size == 0 || strpbrk(given, " \t\r\n?#"))
-        return problem_set(problem, TG_EINVALID, "server",
+        return problem_set(problem, TG_EINVALID, "--server",
                            "must be an address such as http://host:7361, is \"%.100s\"", given);
     if (asprintf(&client->server, "%s%.*s", scheme ? "" : "http://", (int)size, given) < 0) {
         client->server = NULL;
@@ -55,13 +55,13 @@ static int set_server(struct client *client, const json_t *options, struct probl
 static int read_token_file(const char *path, char token[TOKEN_MAX], struct problem *problem) {
     FILE *file = fopen(path, "r");
     if (!file)
-        return problem_set(problem, TG_EIO, "token_file", "%s cannot be opened: %s", path, strerror(errno));
+        return problem_set(problem, TG_EIO, "--token-file", "%s cannot be opened: %s", path, strerror(errno));
     char line[TOKEN_MAX] = "";
     bool read = fgets(line, sizeof line, file) != NULL;
     fclose(file);
     size_t from = strspn(line, " \t"), size = strcspn(line + from, " \t\r\n");
     if (!read || size == 0)
-        return problem_set(problem, TG_EINVALID, "token_file", "%s has no token on its first line", path);
+        return problem_set(problem, TG_EINVALID, "--token-file", "%s has no token on its first line", path);
     memcpy(token, line + from, size);
     token[size] = 0;
     return TG_OK;
@@ -77,7 +77,7 @@ static int find_token(const json_t *options, char token[TOKEN_MAX], struct probl
     token[0] = 0;
     if (text && text[0]) {
         if (snprintf(token, TOKEN_MAX, "%s", text) >= TOKEN_MAX)
-            return problem_set(problem, TG_EINVALID, "token", "is too long");
+            return problem_set(problem, TG_EINVALID, "--token", "is too long");
         return TG_OK;
     }
     return path && path[0] ? read_token_file(path, token, problem) : TG_OK;
@@ -90,7 +90,7 @@ static int set_token(struct client *client, const json_t *options, struct proble
         return error;
     for (const char *c = token; *c; c++)
         if (!isgraph((unsigned char)*c))
-            return problem_set(problem, TG_EINVALID, "token", "must be printable ASCII without spaces");
+            return problem_set(problem, TG_EINVALID, "--token", "must be printable ASCII without spaces");
     char header[TOKEN_MAX + 32];
     snprintf(header, sizeof header, "Authorization: Bearer %s", token);
     client->authorization = curl_slist_append(NULL, header);
@@ -398,7 +398,7 @@ static int perform(struct client *client, struct transfer *transfer, struct prob
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
     if (transfer->writing_failed)
-        return problem_set(problem, TG_EIO, "output", "cannot be written: %s", strerror(errno));
+        return problem_set(problem, TG_EIO, "--output", "cannot be written: %s", strerror(errno));
     /* A server that has refused what it got so far hangs up before it has read the rest. */
     if (code && (status < 400 || answer->body.size == 0))
         return unreachable(client, code, problem);

@@ -42,6 +42,9 @@ struct command {
 extern const struct command commands[]; /* ended by a NULL name */
 const struct command *command_find(const char *name);
 
+/* Turns into the program that the command starts, which prints its own help; the exit code when it cannot. */
+int command_help_of_program(const struct command *command);
+
 /* The word at `index`; it is there, since the number of words was checked. */
 const char *invocation_word(const struct invocation *invocation, size_t index);
 /* The word at `index` as an id; tells what is wrong and returns false when it is none. */
@@ -53,24 +56,28 @@ int delete_by_id(const struct invocation *invocation, const char *list, const ch
 #define CLIENT_OPTIONS                                                                                       \
     {.name = "server",                                                                                       \
      .type = OPTION_STRING,                                                                                  \
+     .value = "URL",                                                                                         \
      .min = 0,                                                                                               \
      .max = 1024,                                                                                            \
      .initial = "\"\"",                                                                                      \
      .help = "the server's address (else TENGEN_SERVER, else http://127.0.0.1:7361)"},                       \
         {.name = "token",                                                                                    \
          .type = OPTION_STRING,                                                                              \
+         .value = "TOKEN",                                                                                   \
          .min = 0,                                                                                           \
          .max = 256,                                                                                         \
          .initial = "\"\"",                                                                                  \
          .help = "a token (else TENGEN_TOKEN); other users of this machine can see it: better a file"},      \
         {.name = "token_file",                                                                               \
          .type = OPTION_STRING,                                                                              \
+         .value = "FILE",                                                                                    \
          .min = 0,                                                                                           \
          .max = 4096,                                                                                        \
          .initial = "\"\"",                                                                                  \
          .help = "a file with the token (else TENGEN_TOKEN_FILE)"},                                          \
         {.name = "ca_file",                                                                                  \
          .type = OPTION_STRING,                                                                              \
+         .value = "FILE",                                                                                    \
          .min = 0,                                                                                           \
          .max = 4096,                                                                                        \
          .initial = "\"\"",                                                                                  \

@@ -20,18 +20,21 @@ static const struct option_spec local_options[] = {
 static const struct option_spec submit_options[] = {
     {.name = "name",
      .type = OPTION_STRING,
+     .value = "NAME",
      .min = 0,
      .max = 200,
      .initial = "\"\"",
      .help = "a name instead of the document's"},
     {.name = "priority",
      .type = OPTION_STRING,
+     .value = "N",
      .min = 0,
      .max = 20,
      .initial = "\"\"",
      .help = "a priority instead of the document's"},
     {.name = "idempotency_key",
      .type = OPTION_STRING,
+     .value = "KEY",
      .min = 0,
      .max = 128,
      .initial = "\"\"",
@@ -48,12 +51,14 @@ static const struct option_spec submit_options[] = {
 static const struct option_spec jobs_options[] = {
     {.name = "state",
      .type = OPTION_STRING,
+     .value = "STATE",
      .min = 0,
      .max = 20,
      .initial = "\"\"",
      .help = "only jobs in this state: queued, running, paused, succeeded, failed, cancelled"},
     {.name = "kind",
      .type = OPTION_STRING,
+     .value = "KIND",
      .min = 0,
      .max = 64,
      .initial = "\"\"",
@@ -85,6 +90,7 @@ static const struct option_spec retain_options[] = {
 static const struct option_spec games_options[] = {
     {.name = "sgf",
      .type = OPTION_STRING,
+     .value = "DIR",
      .min = 0,
      .max = 4096,
      .initial = "\"\"",
@@ -103,11 +109,18 @@ static const struct option_spec games_options[] = {
 static const struct option_spec token_options[] = {
     {.name = "role",
      .type = OPTION_STRING,
+     .value = "ROLE",
      .min = 0,
      .max = 20,
      .initial = "\"worker\"",
      .help = "what it may do: view, submit, worker or admin"},
-    {.name = "name", .type = OPTION_STRING, .min = 0, .max = 200, .initial = "\"\"", .help = "whose it is"},
+    {.name = "name",
+     .type = OPTION_STRING,
+     .value = "NAME",
+     .min = 0,
+     .max = 200,
+     .initial = "\"\"",
+     .help = "whose it is"},
     CLIENT_OPTIONS,
     {.name = NULL},
 };
@@ -144,6 +157,7 @@ static const char token_actions[] =
 static const struct option_spec dataset_options[] = {
     {.name = "name",
      .type = OPTION_STRING,
+     .value = "NAME",
      .max = 200,
      .initial = "\"\"",
      .help = "what jobs call it (default: the file's or folder's name)"},
@@ -154,11 +168,13 @@ static const struct option_spec dataset_options[] = {
 static const struct option_spec checkpoint_options[] = {
     {.name = "name",
      .type = OPTION_STRING,
+     .value = "NAME",
      .max = 200,
      .initial = "\"\"",
      .help = "add: what people see; fetch: which of a job's checkpoints (default: checkpoint)"},
     {.name = "output",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4096,
      .initial = "\"\"",
      .help = "fetch: the file (default: the digest's first digits and .safetensors)"},
@@ -365,10 +381,9 @@ static int help_overview(void) {
 static int help_command(const struct command *command) {
     printf("usage: tengen %s %s\n\n%s.\n", command->name, command->words, command->summary);
     if (command->program) {
-        printf("All further arguments go to %s%s%s; see tengen %s --help.\n", command->program,
-               command->program_word ? " " : "", command->program_word ? command->program_word : "",
-               command->name);
-        return EXIT_OK;
+        printf("All further arguments go to %s%s%s:\n\n", command->program, command->program_word ? " " : "",
+               command->program_word ? command->program_word : "");
+        return command_help_of_program(command);
     }
     if (command->details)
         printf("\n%s", command->details);

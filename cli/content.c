@@ -221,7 +221,7 @@ static int verify(const char *part, const char *wanted, struct problem *problem)
     char hex[SHA256_HEX];
     uint64_t size;
     if (sha256_file(part, digest, &size))
-        return problem_set(problem, TG_EIO, "output", "%.200s cannot be read again", part);
+        return problem_set(problem, TG_EIO, "--output", "%.200s cannot be read again", part);
     sha256_hex(digest, hex);
     return strcmp(hex, wanted) == 0
                ? 0
@@ -233,20 +233,22 @@ static int fetch_to(const struct invocation *invocation, const char *digest, con
     char part[4200], path[128];
     snprintf(path, sizeof path, "/checkpoints/%s", digest);
     if (snprintf(part, sizeof part, "%s.part", output) >= (int)sizeof part)
-        return problem_set(problem, TG_EIO, "output", "the name is too long");
+        return problem_set(problem, TG_EIO, "--output", "the name is too long");
     FILE *file = fopen(part, "wbe");
     if (!file)
-        return problem_set(problem, TG_EIO, "output", "%.200s cannot be written: %s", part, strerror(errno));
+        return problem_set(problem, TG_EIO, "--output", "%.200s cannot be written: %s", part,
+                           strerror(errno));
     struct bar bar = bar_for(invocation, "fetching");
     int error = client_download(invocation->client, path, file, draw_bar, &bar, problem);
     end_bar(&bar);
     if (fclose(file) && !error)
-        error = problem_set(problem, TG_EIO, "output", "%.200s cannot be written: %s", part, strerror(errno));
+        error =
+            problem_set(problem, TG_EIO, "--output", "%.200s cannot be written: %s", part, strerror(errno));
     if (!error)
         error = verify(part, digest, problem);
     if (!error && rename(part, output))
         error =
-            problem_set(problem, TG_EIO, "output", "%.200s cannot be written: %s", output, strerror(errno));
+            problem_set(problem, TG_EIO, "--output", "%.200s cannot be written: %s", output, strerror(errno));
     if (error)
         unlink(part);
     return error;
@@ -271,8 +273,8 @@ static int fetch(const struct invocation *invocation) {
     output = output[0] ? output : file;
     error = fetch_to(invocation, digest, output, &problem);
     if (error)
-        return strcmp(problem.field, "output") == 0 ? tell_usage(&problem)
-                                                    : tell_problem(&problem, invocation->json);
+        return strcmp(problem.field, "--output") == 0 ? tell_usage(&problem)
+                                                      : tell_problem(&problem, invocation->json);
     if (invocation->json) {
         json_t *done = json_pack("{s:s, s:s}", "sha256", digest, "output", output);
         print_json(done);

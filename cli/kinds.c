@@ -44,15 +44,16 @@ static const char *format_default(const struct option_spec *spec) {
 
 static void add_options(struct table *table, const struct option_spec *spec, const char *prefix) {
     for (; spec->name; spec++) {
-        char takes[256], path[128];
+        char takes[256], path[128], meaning[512];
         snprintf(path, sizeof path, "%s%s", prefix, spec->name);
         format_takes(spec, takes, sizeof takes);
+        option_meaning(spec, meaning, sizeof meaning);
         table_row(table);
         table_cell(table, "%s", path);
         table_cell(table, "%s", takes);
         table_cell(table, "%s", spec->unit ? spec->unit : "");
         table_cell(table, "%s", format_default(spec));
-        table_cell(table, "%s", spec->help);
+        table_cell(table, "%s", meaning);
         if (spec->type == OPTION_OBJECT) {
             strncat(path, ".", sizeof path - strlen(path) - 1);
             add_options(table, spec->fields, path);
@@ -81,10 +82,11 @@ static void print_cell(const char *text) {
 
 static void print_markdown_rows(const struct option_spec *spec, const char *prefix) {
     for (; spec->name; spec++) {
-        char takes[256], path[128], cell[160];
+        char takes[256], path[128], cell[160], meaning[512];
         const char *initial = format_default(spec);
         bool literal = spec->initial != NULL;
         format_takes(spec, takes, sizeof takes);
+        option_meaning(spec, meaning, sizeof meaning);
         snprintf(path, sizeof path, "%s%s", prefix, spec->name);
         putchar('|');
         snprintf(cell, sizeof cell, "`%s`", path);
@@ -93,7 +95,7 @@ static void print_markdown_rows(const struct option_spec *spec, const char *pref
         print_cell(spec->unit ? spec->unit : "");
         snprintf(cell, sizeof cell, "%s%s%s", literal ? "`" : "", initial, literal ? "`" : "");
         print_cell(cell);
-        print_cell(spec->help);
+        print_cell(meaning);
         putchar('\n');
         if (spec->type == OPTION_OBJECT) {
             strncat(path, ".", sizeof path - strlen(path) - 1);

@@ -59,6 +59,13 @@ static int run_program(const struct command *command, int argc, char **argv) {
     return EXIT_USAGE;
 }
 
+int command_help_of_program(const struct command *command) {
+    char words[3][8] = {"tengen", "", "--help"};
+    char *argv[] = {words[0], words[1], words[2], NULL};
+    fflush(stdout);
+    return run_program(command, 3, argv);
+}
+
 static int check_words(const struct command *command, const json_t *words, struct problem *problem) {
     int count = (int)json_array_size(words);
     if (count >= command->min_words && count <= command->max_words)

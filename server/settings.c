@@ -11,19 +11,21 @@ static const char *const roles[] = {"view", "submit", "worker", "admin", NULL};
 
 #define DATA_OPTION                                                                                          \
     {                                                                                                        \
-        .name = "data", .type = OPTION_STRING, .max = 4000, .initial = "\"\"",                               \
+        .name = "data", .type = OPTION_STRING, .value = "DIR", .max = 4000, .initial = "\"\"",               \
         .help = "folder of the database, made when missing (default: tengen in the XDG data folder)"         \
     }
 
 static const struct option_spec options[] = {
     {.name = "bind",
      .type = OPTION_STRING,
+     .value = "ADDRESS",
      .min = 1,
      .max = 64,
      .initial = "\"127.0.0.1\"",
      .help = "numeric address to listen on; beyond loopback only when there is a token"},
     {.name = "public_url",
      .type = OPTION_STRING,
+     .value = "URL",
      .max = 200,
      .initial = "\"\"",
      .help = "where other machines reach this server (https://go.example:7361), for the join command; "
@@ -37,17 +39,20 @@ static const struct option_spec options[] = {
      .help = "0: any that is free"},
     {.name = "port_file",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "file to write the port to as soon as the server listens"},
     DATA_OPTION,
     {.name = "create_admin_token",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "when the database has no token yet: make an admin's and write it to this file (mode 0600)"},
     {.name = "web",
      .type = OPTION_STRING,
+     .value = "DIR",
      .max = 4000,
      .initial = "\"\"",
      .help = "serve the dashboard's files from this folder instead of the embedded ones"},
@@ -60,6 +65,7 @@ static const struct option_spec options[] = {
      .help = "a task is handed out again after this long without a beat (three beats)"},
     {.name = "runner",
      .type = OPTION_STRING,
+     .value = "PROGRAM",
      .max = 4096,
      .initial = "\"\"",
      .help = "the program tengen-run, which checks uploaded data sets (default: beside this program)"},
@@ -132,11 +138,13 @@ static const struct option_spec options[] = {
      .help = "a connection without requests is closed after this"},
     {.name = "tls_cert",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "file with the certificate chain (PEM): serve HTTPS"},
     {.name = "tls_key",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "file with the certificate's key (PEM)"},
@@ -157,6 +165,7 @@ static const struct option_spec options[] = {
      .help = "verify the database and every digest in it, say what is wrong, and end"},
     {.name = "backup",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "copy the database, of a running server too, to this file, and end"},
@@ -176,9 +185,15 @@ static const struct option_spec token_options[] = {
      .choices = roles,
      .initial = "\"admin\"",
      .help = "what it may do"},
-    {.name = "name", .type = OPTION_STRING, .max = 100, .initial = "\"\"", .help = "what it is for"},
+    {.name = "name",
+     .type = OPTION_STRING,
+     .value = "NAME",
+     .max = 100,
+     .initial = "\"\"",
+     .help = "what it is for"},
     {.name = "file",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "write it to this file (mode 0600) instead of stdout"},
@@ -191,6 +206,10 @@ int settings_parse(int argc, char **argv, json_t **out, struct problem *problem)
 
 int settings_parse_token(int argc, char **argv, json_t **out, struct problem *problem) {
     return options_parse_argv(token_options, argc, argv, out, NULL, problem);
+}
+
+void settings_name_flag(struct problem *problem) {
+    options_name_flag(options, problem);
 }
 
 void settings_help(void) {

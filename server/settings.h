@@ -11,6 +11,8 @@ int settings_parse(int argc, char **argv, json_t **out, struct problem *problem)
 /* Those of `tengen-server token create`. */
 int settings_parse_token(int argc, char **argv, json_t **out, struct problem *problem);
 void settings_help(void); /* prints */
+/* What a person typed for the option that the problem's field names. */
+void settings_name_flag(struct problem *problem);
 
 /* The folder to use: the option's, or the XDG default. Owned by the caller; NULL when there is no home. */
 char *settings_data_folder(const json_t *options);

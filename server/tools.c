@@ -11,8 +11,10 @@
 #include "server/settings.h"
 
 void print_problem(const struct problem *problem) {
-    fprintf(stderr, "tengen-server: %s%s%s\n", problem->field, problem->field[0] ? ": " : "",
-            problem->detail[0] ? problem->detail : tg_error_title(problem->error));
+    struct problem told = *problem;
+    settings_name_flag(&told);
+    fprintf(stderr, "tengen-server: %s%s%s\n", told.field, told.field[0] ? ": " : "",
+            told.detail[0] ? told.detail : tg_error_title(told.error));
 }
 
 static int open_existing(const char *folder, struct store **store) {

@@ -28,36 +28,52 @@ static const char *split_flag(const char *word, char name[FLAG_MAX]) {
     return equals ? equals + 1 : NULL;
 }
 
+/* `typed` is the flag up to what is not known of it: "a." of "--a.max-mvoes". */
+static int unknown_flag(const struct option_spec *table, const char *typed, size_t known, const char *name,
+                        struct problem *problem) {
+    const char *nearest = option_nearest(table, name);
+    char path[2 * FLAG_MAX], flag[2 * FLAG_MAX + 2];
+    if (!nearest)
+        return problem_set(problem, TG_EUNKNOWN_OPTION, name, "there is no such flag");
+    snprintf(path, sizeof path, "%.*s%s", (int)known, typed, nearest);
+    option_flag(path, flag, sizeof flag);
+    return problem_set(problem, TG_EUNKNOWN_OPTION, name, "there is no such flag; did you mean %s?", flag);
+}
+
+/* The option that the last part of a flag names, with or without no_ before it. */
+static void find_last(const struct option_spec *table, const char *name, struct flag *flag) {
+    flag->spec = option_find(table, name);
+    flag->negated = false;
+    if (!flag->spec && strncmp(name, "no_", 3) == 0) {
+        flag->spec = option_find(table, name + 3);
+        flag->negated = true;
+        if (flag->spec && flag->spec->type != OPTION_BOOL)
+            flag->spec = NULL;
+    }
+}
+
 /* Follows the dots of "a.playouts" into the tables and makes the objects on the way. */
-static int find_flag(const struct option_spec *table, char *name, json_t *root, struct flag *flag,
+static int find_flag(const struct option_spec *table, const char *name, json_t *root, struct flag *flag,
                      struct problem *problem) {
-    char *dot = strchr(name, '.');
-    if (!dot) {
-        flag->object = root;
-        flag->spec = option_find(table, name);
-        flag->negated = false;
-        if (!flag->spec && strncmp(name, "no_", 3) == 0) {
-            flag->spec = option_find(table, name + 3);
-            flag->negated = true;
-            if (flag->spec && flag->spec->type != OPTION_BOOL)
-                flag->spec = NULL;
+    const char *part = name;
+    flag->object = root;
+    for (const char *dot; (dot = strchr(part, '.')); part = dot + 1) {
+        char parent[FLAG_MAX];
+        snprintf(parent, sizeof parent, "%.*s", (int)(dot - part), part);
+        const struct option_spec *spec = option_find(table, parent);
+        if (!spec || spec->type != OPTION_OBJECT)
+            return unknown_flag(table, name, (size_t)(part - name), parent, problem);
+        json_t *object = json_object_get(flag->object, parent);
+        if (!object) {
+            object = json_object();
+            if (json_object_set_new(flag->object, parent, object))
+                return problem_set(problem, TG_ENO_MEMORY, name, "out of memory");
         }
-        return flag->spec ? TG_OK : option_unknown(table, name, problem);
+        flag->object = object;
+        table = spec->fields;
     }
-    *dot = 0;
-    const struct option_spec *spec = option_find(table, name);
-    if (!spec || spec->type != OPTION_OBJECT)
-        return option_unknown(table, name, problem);
-    json_t *object = json_object_get(root, name);
-    if (!object) {
-        object = json_object();
-        if (json_object_set_new(root, name, object))
-            return problem_set(problem, TG_ENO_MEMORY, name, "out of memory");
-    }
-    int error = find_flag(spec->fields, dot + 1, object, flag, problem);
-    if (error)
-        problem_prefix(problem, spec->name);
-    return error;
+    find_last(table, part, flag);
+    return flag->spec ? TG_OK : unknown_flag(table, name, (size_t)(part - name), part, problem);
 }
 
 static int number_value(const struct option_spec *spec, const char *text, json_t **value,
@@ -100,8 +116,8 @@ static int object_value(const struct option_spec *spec, const char *text, json_t
     if (!json_is_object(*value)) {
         json_decref(*value);
         *value = NULL;
-        return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a JSON object; or use --%s.NAME",
-                           spec->name);
+        return problem_set(problem, TG_EWRONG_TYPE, spec->name,
+                           "must be a JSON object; or give its members: --%s.NAME", spec->name);
     }
     return TG_OK;
 }
@@ -160,19 +176,13 @@ static int read_value(const struct flag *flag, const char *text, int argc, char 
 /* Reads the flag at argv[*at]; moves *at past its value. */
 static int read_flag(const struct option_spec *table, int argc, char **argv, int *at, json_t *root,
                      struct problem *problem) {
-    char name[FLAG_MAX], parents[FLAG_MAX];
-    const char *text = split_flag(argv[*at] + 2, name);
-    memcpy(parents, name, sizeof parents);
+    char name[FLAG_MAX];
+    const char *typed = argv[*at], *text = split_flag(typed + 2, name);
     struct flag flag = {0};
     int error = find_flag(table, name, root, &flag, problem);
+    error = error ? error : read_value(&flag, text, argc, argv, at, problem);
     if (error)
-        return error;
-    error = read_value(&flag, text, argc, argv, at, problem);
-    char *dot = strrchr(parents, '.');
-    if (error && dot) {
-        *dot = 0;
-        problem_prefix(problem, parents);
-    }
+        snprintf(problem->field, sizeof problem->field, "%.*s", (int)strcspn(typed, "="), typed);
     return error;
 }
 
@@ -204,8 +214,11 @@ int options_parse_argv(const struct option_spec *table, int argc, char **argv, j
         *words = NULL;
     json_t *given = json_object(), *found = words ? json_array() : NULL;
     int error = read_words(table, argc, argv, given, found, problem);
-    if (!error)
-        error = options_check(table, given, out, problem);
+    if (!error && (error = options_check(table, given, out, problem)) && problem->field[0]) {
+        char field[PROBLEM_FIELD_MAX];
+        snprintf(field, sizeof field, "%s", problem->field);
+        option_flag(field, problem->field, sizeof problem->field);
+    }
     json_decref(given);
     if (error)
         json_decref(found);
@@ -217,14 +230,16 @@ int options_parse_argv(const struct option_spec *table, int argc, char **argv, j
 /* "--max-moves N" */
 static void help_flag(const struct option_spec *spec, const char *prefix, char *text, size_t size) {
     static const char *const values[] = {
-        [OPTION_INT] = " N",       [OPTION_NUMBER] = " X",    [OPTION_BOOL] = "",
-        [OPTION_STRING] = " TEXT", [OPTION_CHOICE] = " NAME", [OPTION_OBJECT] = " JSON",
-        [OPTION_LIST] = " TEXT",
+        [OPTION_INT] = "N",       [OPTION_NUMBER] = "X",    [OPTION_BOOL] = NULL,   [OPTION_STRING] = "TEXT",
+        [OPTION_CHOICE] = "NAME", [OPTION_OBJECT] = "JSON", [OPTION_LIST] = "TEXT",
     };
-    snprintf(text, size, "--%s%s%s", prefix, spec->name, spec->flag_only ? "" : values[spec->type]);
-    for (char *p = text; *p && *p != ' '; p++)
-        if (*p == '_')
-            *p = '-';
+    const char *value = spec->value ? spec->value : values[spec->type];
+    char path[128];
+    snprintf(path, sizeof path, "%s%s", prefix, spec->name);
+    option_flag(path, text, size);
+    size_t used = strlen(text);
+    if (value && !spec->flag_only)
+        snprintf(text + used, size - used, " %s", value);
 }
 
 /* "1 to 100", "a, b" or "" */
@@ -246,7 +261,8 @@ static bool is_quiet_default(const struct option_spec *spec) {
 
 static int help_option(const struct option_spec *spec, const char *prefix, struct buf *out) {
     enum { COLUMN = 26 };
-    char flag[128], range[256], initial[256] = "";
+    char flag[128], range[256], initial[256] = "", meaning[512];
+    option_meaning(spec, meaning, sizeof meaning);
     help_flag(spec, prefix, flag, sizeof flag);
     help_range(spec, range, sizeof range);
     if (!spec->initial)
@@ -256,8 +272,8 @@ static int help_option(const struct option_spec *spec, const char *prefix, struc
     const char *gap = strlen(flag) < COLUMN ? "" : "\n                              ";
     const char *join = range[0] && initial[0] ? "; " : "";
     bool facts = range[0] || initial[0];
-    return buf_printf(out, "  %-*s  %s%s%s%s%s%s%s\n", COLUMN, flag, gap, spec->help ? spec->help : "",
-                      facts ? " (" : "", range, join, initial, facts ? ")" : "");
+    return buf_printf(out, "  %-*s  %s%s%s%s%s%s%s\n", COLUMN, flag, gap, meaning, facts ? " (" : "", range,
+                      join, initial, facts ? ")" : "");
 }
 
 static int help_table(const struct option_spec *table, const char *prefix, struct buf *out) {

@@ -55,14 +55,18 @@ const char *nearest_name(const char *name, const char *const *names) {
     return nearest;
 }
 
-int option_unknown(const struct option_spec *table, const char *name, struct problem *problem) {
+const char *option_nearest(const struct option_spec *table, const char *name) {
     enum { MOST = 128 };
     const char *names[MOST + 1];
     size_t count = 0;
     for (; table->name && count < MOST; table++)
         names[count++] = table->name;
     names[count] = NULL;
-    const char *nearest = nearest_name(name, names);
+    return nearest_name(name, names);
+}
+
+static int option_unknown(const struct option_spec *table, const char *name, struct problem *problem) {
+    const char *nearest = option_nearest(table, name);
     if (nearest)
         return problem_set(problem, TG_EUNKNOWN_OPTION, name, "there is no such option; did you mean %s?",
                            nearest);
@@ -304,6 +308,10 @@ static json_t *describe_bound(const struct option_spec *spec, double bound) {
     return spec->type == OPTION_NUMBER ? json_real(bound) : json_integer((json_int_t)bound);
 }
 
+static json_t *describe_when(const struct option_when *when) {
+    return json_pack("{s:s, s:o}", "option", when->option, "choices", describe_choices(when->choices));
+}
+
 static json_t *describe_option(const struct option_spec *spec) {
     json_t *row = json_object();
     json_object_set_new(row, "name", json_string(spec->name));
@@ -323,6 +331,8 @@ static json_t *describe_option(const struct option_spec *spec) {
         json_object_set_new(row, "fields", options_describe(spec->fields));
     if (spec->help)
         json_object_set_new(row, "help", json_string(spec->help));
+    if (spec->when)
+        json_object_set_new(row, "when", describe_when(spec->when));
     return row;
 }
 
@@ -331,6 +341,30 @@ json_t *options_describe(const struct option_spec *table) {
     for (; table->name; table++)
         json_array_append_new(list, describe_option(table));
     return list;
+}
+
+void option_meaning(const struct option_spec *spec, char *out, size_t size) {
+    size_t used = (size_t)snprintf(out, size, "%s", spec->help ? spec->help : "");
+    if (!spec->when)
+        return;
+    for (int i = 0; spec->when->choices[i] && used < size; i++) {
+        const char *join = i == 0 ? "; for " : spec->when->choices[i + 1] ? ", " : " and ";
+        used += (size_t)snprintf(out + used, size - used, "%s%s%s%s", join, i ? "" : spec->when->option,
+                                 i ? "" : " ", spec->when->choices[i]);
+    }
+}
+
+void option_flag(const char *name, char *out, size_t size) {
+    snprintf(out, size, "--%s", name);
+    for (char *c = out; *c; c++)
+        if (*c == '_')
+            *c = '-';
+}
+
+void options_name_flag(const struct option_spec *table, struct problem *problem) {
+    const struct option_spec *spec = option_find(table, problem->field);
+    if (spec)
+        option_flag(spec->name, problem->field, sizeof problem->field);
 }
 
 int64_t option_int(const json_t *checked, const char *name) {

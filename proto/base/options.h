@@ -36,6 +36,12 @@ enum option_type {
     OPTION_LIST,   /* an array of min..max strings (a flag that may be repeated) */
 };
 
+/* When an option says anything: only where that choice, of the same table, is one of these. */
+struct option_when {
+    const char *option;
+    const char *const *choices; /* NULL-terminated */
+};
+
 struct option_spec {
     const char *name; /* snake_case; as a flag its _ become - */
     enum option_type type;
@@ -45,6 +51,8 @@ struct option_spec {
     const char *const *choices;       /* NULL-terminated, for OPTION_CHOICE */
     const struct option_spec *fields; /* for OPTION_OBJECT */
     const char *help;                 /* one line, lower case, no full stop */
+    const char *value;                /* what stands for it in --help: FILE, DIR, URL; NULL: by the type */
+    const struct option_when *when;   /* NULL: always. Elsewhere it may be given, and is not looked at */
     bool flag_only;                   /* OPTION_BOOL on a command line: takes no value (--detach) */
 };
 
@@ -57,16 +65,25 @@ int options_check(const struct option_spec *table, const json_t *given, json_t *
 
 /* Reads --name value, --name=value, and bare --name for booleans (also --no-name). Positional words are put
  * into *words (array of strings) when words is not NULL, else refused. "--" ends the flags. Afterwards as
- * options_check. argv[0] is skipped. */
+ * options_check. argv[0] is skipped. A problem's field is the flag as it is typed ("--a.max-moves"). */
 int options_parse_argv(const struct option_spec *table, int argc, char **argv, json_t **out, json_t **words,
                        struct problem *problem);
 
-/* The table as JSON: [{"name","type","default","min","max","unit","choices","fields","required","help"},
- * ...]. */
+/* The table as JSON:
+ * [{"name","type","default","min","max","unit","choices","fields","required","help","when":
+ * {"option","choices"}}, ...]. */
 json_t *options_describe(const struct option_spec *table);
 
 /* Lines for --help: "  --games N         games to play (1 to 10000000; default 1000)". */
 int options_help(const struct option_spec *table, struct buf *out);
+
+/* The option's help, and when it says anything: "weight of the prior; for type puct". */
+void option_meaning(const struct option_spec *spec, char *out, size_t size);
+
+/* The option as a flag: "--free-floor" for free_floor. */
+void option_flag(const char *name, char *out, size_t size);
+/* A problem's field that is the name of an option of the table becomes its flag: what a person typed. */
+void options_name_flag(const struct option_spec *table, struct problem *problem);
 
 /* The nearest of a NULL-terminated list of names to a mistyped one; NULL when none is near. */
 const char *nearest_name(const char *name, const char *const *names);

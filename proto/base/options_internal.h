@@ -5,9 +5,8 @@
 #include "proto/base/options.h"
 
 const struct option_spec *option_find(const struct option_spec *table, const char *name);
-/* Fills *problem for a name that is not in the table, with the nearest that is. Returns TG_EUNKNOWN_OPTION.
- */
-int option_unknown(const struct option_spec *table, const char *name, struct problem *problem);
+/* The name of the table that is nearest to one that is not in it; NULL when none is near. */
+const char *option_nearest(const struct option_spec *table, const char *name);
 json_t *option_initial(const struct option_spec *spec); /* NULL when there is none; the caller owns it */
 
 #endif

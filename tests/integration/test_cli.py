@@ -80,12 +80,12 @@ def usage_errors_exit_with_2(t):
     for what, arguments, words in [
         ("no command", [], ""),
         ("an unknown command", ["jbos"], "did you mean jobs"),
-        ("an unknown flag", ["jobs", "--sate", "x"], "did you mean state"),
+        ("an unknown flag", ["jobs", "--sate", "x"], "did you mean --state"),
         ("an id that is none", ["job", "x"], "an id is a whole number"),
         ("a word too few", ["job"], "usage: tengen job ID"),
         ("a word too many", ["jobs", "3"], "usage: tengen jobs"),
         ("an address that is none", ["jobs", "--server", "ftp://x"], "server"),
-        ("a token file that is not there", ["jobs", "--token-file", "/nowhere"], "token_file"),
+        ("a token file that is not there", ["jobs", "--token-file", "/nowhere"], "--token-file"),
         ("a job file that is not there", ["submit", "/nowhere"], "/nowhere"),
         ("an unknown kind", ["kinds", "selfpaly"], "did you mean selfplay"),
         ("a kind like no other", ["kinds", "nope"], "there are selfplay, "),
@@ -99,8 +99,8 @@ def usage_errors_exit_with_2(t):
 def usage_errors_are_json_when_asked(t):
     for arguments, code, field in [
         (["job", "x", "--json"], "invalid", ""),
-        (["jobs", "--json", "--sate", "x"], "unknown_option", "sate"),
-        (["jobs", "--limit", "-1", "--json"], "out_of_range", "limit"),
+        (["jobs", "--json", "--sate", "x"], "unknown_option", "--sate"),
+        (["jobs", "--limit", "-1", "--json"], "out_of_range", "--limit"),
         (["submit", "/nowhere", "--json"], "not_found", "/nowhere"),
         (["kinds", "nope", "--json"], "unknown_kind", "kind"),
     ]:
@@ -382,7 +382,11 @@ def every_command_has_help(t):
         out, _ = tengen(t, None, "help", name)
         t.contains(out, f"usage: tengen {name}", name)
     out, _ = tengen(t, None, "jobs", "--help")
-    t.contains(out, "--state", "the flags")
+    t.contains(out, "--state STATE", "the flags")
+    out, _ = tengen(t, None, "help", "gtp")
+    t.contains(out, "--checkpoint FILE", "the flags of a program that the command starts")
+    out, _ = tengen(t, None, "gtp", "--version")
+    t.equal(out.split()[0], "tengen-run", "what plays")
 
 
 def programs_are_started_from_their_folder(t):

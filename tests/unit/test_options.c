@@ -10,6 +10,8 @@ static const struct option_spec inner[] = {
     {.name = "name", .type = OPTION_STRING, .min = 1, .max = 8, .initial = "\"x\""},
     {.name = NULL},
 };
+static const struct option_when for_white = {"colour", (const char *const[]){"white", NULL}};
+static const struct option_when for_both = {"colour", (const char *const[]){"black", "white", NULL}};
 static const struct option_spec table[] = {
     {.name = "games",
      .type = OPTION_INT,
@@ -18,11 +20,24 @@ static const struct option_spec table[] = {
      .initial = "1000",
      .unit = "games",
      .help = "games to play"},
-    {.name = "komi", .type = OPTION_NUMBER, .min = -361, .max = 361, .initial = "7"},
+    {.name = "komi",
+     .type = OPTION_NUMBER,
+     .min = -361,
+     .max = 361,
+     .initial = "7",
+     .help = "points",
+     .when = &for_white},
     {.name = "fast", .type = OPTION_BOOL, .initial = "true"},
     {.name = "colour", .type = OPTION_CHOICE, .choices = colours, .initial = "\"white\""},
     {.name = "player", .type = OPTION_OBJECT, .fields = inner, .help = "who"},
-    {.name = "engine_path", .type = OPTION_LIST, .min = 0, .max = 2, .initial = "[]"},
+    {.name = "engine_path",
+     .type = OPTION_LIST,
+     .min = 0,
+     .max = 2,
+     .initial = "[]",
+     .help = "where",
+     .value = "FILE",
+     .when = &for_both},
     {.name = NULL},
 };
 static const struct option_spec required[] = {
@@ -154,31 +169,39 @@ static void refuse_line(const struct option_spec *options, const char *line, int
 }
 
 static void test_argv_refusals(void **state) {
-    refuse_line(table, "--gams 3", TG_EUNKNOWN_OPTION, "gams");
+    refuse_line(table, "--gams 3", TG_EUNKNOWN_OPTION, "--gams");
     refuse_line(table, "-g", TG_EUNKNOWN_OPTION, "-g");
-    refuse_line(table, "--games", TG_EMISSING_FIELD, "games");
-    refuse_line(table, "--games x", TG_EWRONG_TYPE, "games");
-    refuse_line(table, "--games 0x10", TG_EWRONG_TYPE, "games");
-    refuse_line(table, "--games 1 --games 2", TG_EINVALID, "games");
-    refuse_line(table, "--games 0", TG_EOUT_OF_RANGE, "games");
-    refuse_line(table, "--games 99999999999999999999", TG_EOUT_OF_RANGE, "games");
-    refuse_line(table, "--komi nan", TG_EWRONG_TYPE, "komi");
-    refuse_line(table, "--komi 1e999", TG_EOUT_OF_RANGE, "komi");
-    refuse_line(table, "--fast=maybe", TG_EWRONG_TYPE, "fast");
-    refuse_line(table, "--no-games", TG_EUNKNOWN_OPTION, "no_games");
-    refuse_line(table, "--no-fast=1", TG_EINVALID, "fast");
-    refuse_line(table, "--player.depht 1", TG_EUNKNOWN_OPTION, "player.depht");
-    refuse_line(table, "--games.depth 1", TG_EUNKNOWN_OPTION, "games");
-    refuse_line(table, "--player.depth 10", TG_EOUT_OF_RANGE, "player.depth");
-    refuse_line(table, "--player {", TG_EWRONG_TYPE, "player");
-    refuse_line(table, "--player {} --player.depth 1 --player.depth 2", TG_EINVALID, "player.depth");
-    refuse_line(table, "--player.name \xFF", TG_EBAD_UTF8, "player.name");
-    refuse_line(required, "", TG_EMISSING_FIELD, "file");
-    refuse_line(required, "--file x --detach=1", TG_EINVALID, "detach");
+    refuse_line(table, "--games", TG_EMISSING_FIELD, "--games");
+    refuse_line(table, "--games x", TG_EWRONG_TYPE, "--games");
+    refuse_line(table, "--games 0x10", TG_EWRONG_TYPE, "--games");
+    refuse_line(table, "--games 1 --games 2", TG_EINVALID, "--games");
+    refuse_line(table, "--games 0", TG_EOUT_OF_RANGE, "--games");
+    refuse_line(table, "--games 99999999999999999999", TG_EOUT_OF_RANGE, "--games");
+    refuse_line(table, "--komi nan", TG_EWRONG_TYPE, "--komi");
+    refuse_line(table, "--komi 1e999", TG_EOUT_OF_RANGE, "--komi");
+    refuse_line(table, "--fast=maybe", TG_EWRONG_TYPE, "--fast");
+    refuse_line(table, "--no-games", TG_EUNKNOWN_OPTION, "--no-games");
+    refuse_line(table, "--no-fast=1", TG_EINVALID, "--no-fast");
+    refuse_line(table, "--player.depht 1", TG_EUNKNOWN_OPTION, "--player.depht");
+    refuse_line(table, "--games.depth 1", TG_EUNKNOWN_OPTION, "--games.depth");
+    refuse_line(table, "--player.depth 10", TG_EOUT_OF_RANGE, "--player.depth");
+    refuse_line(table, "--player {", TG_EWRONG_TYPE, "--player");
+    refuse_line(table, "--player {} --player.depth 1 --player.depth 2", TG_EINVALID, "--player.depth");
+    refuse_line(table, "--player.name \xFF", TG_EBAD_UTF8, "--player.name");
+    refuse_line(required, "", TG_EMISSING_FIELD, "--file");
+    refuse_line(required, "--file x --detach=1", TG_EINVALID, "--detach");
     json_t *out;
     struct problem problem;
     assert_int_equal(parse(table, "word", &out, NULL, &problem), TG_EINVALID);
     assert_non_null(strstr(problem.detail, "word"));
+    assert_int_equal(parse(table, "--engin-path x", &out, NULL, &problem), TG_EUNKNOWN_OPTION);
+    assert_string_equal(problem.detail, "there is no such flag; did you mean --engine-path?");
+    assert_int_equal(parse(table, "--player.depht=1", &out, NULL, &problem), TG_EUNKNOWN_OPTION);
+    assert_string_equal(problem.field, "--player.depht");
+    assert_string_equal(problem.detail, "there is no such flag; did you mean --player.depth?");
+    problem_set(&problem, TG_EIO, "engine_path", "no");
+    options_name_flag(table, &problem);
+    assert_string_equal(problem.field, "--engine-path");
 }
 
 static void test_describe(void **state) {
@@ -190,6 +213,9 @@ static void test_describe(void **state) {
                   "default", 1000, "min", 1, "max", 10000000, "unit", "games", "help", "games to play");
     assert_true(json_equal(games, expected));
     assert_int_equal(json_array_size(json_object_get(player, "fields")), 2);
+    json_t *when = json_pack("{s:s, s:[s]}", "option", "colour", "choices", "white");
+    assert_true(json_equal(json_object_get(json_array_get(rows, 1), "when"), when));
+    json_decref(when);
     json_decref(expected);
     json_decref(rows);
 }
@@ -202,7 +228,9 @@ static void test_help(void **state) {
                "  --games N                   games to play (1 to 10000000 games; default 1000)\n"));
     assert_non_null(
         strstr((char *)text.data, "  --player.depth N            how deep (1 to 9; default 3)\n"));
-    assert_non_null(strstr((char *)text.data, "--engine-path TEXT"));
+    assert_non_null(
+        strstr((char *)text.data, "--engine-path FILE          where; for colour black and white\n"));
+    assert_non_null(strstr((char *)text.data, "points; for colour white (-361 to 361; default 7)\n"));
     buf_free(&text);
 }
 

@@ -24,21 +24,25 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", NULL
 static const struct option_spec flags[] = {
     {.name = "server",
      .type = OPTION_STRING,
+     .value = "URL",
      .max = 512,
      .initial = "\"\"",
      .help = "address of the coordinator (else TENGEN_SERVER, else http://127.0.0.1:7361)"},
     {.name = "token_file",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "file with the token of role worker (else TENGEN_TOKEN, else the file TENGEN_TOKEN_FILE)"},
     {.name = "ca_file",
      .type = OPTION_STRING,
+     .value = "FILE",
      .max = 4000,
      .initial = "\"\"",
      .help = "PEM file of the authority that signed the coordinator's certificate (else TENGEN_CA_FILE)"},
     {.name = "data",
      .type = OPTION_STRING,
+     .value = "DIR",
      .max = 3000,
      .initial = "\"\"",
      .help = "the agent's folder: spool, cache, identity (default: ~/.local/share/tengen/worker)"},
@@ -50,11 +54,13 @@ static const struct option_spec flags[] = {
      .help = "tasks at once; 0: one per core"},
     {.name = "runner",
      .type = OPTION_STRING,
+     .value = "PROGRAM",
      .max = 4000,
      .initial = "\"\"",
      .help = "the program tengen-run (default: beside this program)"},
     {.name = "engine",
      .type = OPTION_LIST,
+     .value = "NAME=COMMAND",
      .max = 64,
      .initial = "[]",
      .help =
@@ -82,6 +88,7 @@ static const struct option_spec flags[] = {
      .help = "room for checkpoints kept on disk"},
     {.name = "name",
      .type = OPTION_STRING,
+     .value = "NAME",
      .max = 100,
      .initial = "\"\"",
      .help = "what people see (default: the host's name)"},
@@ -138,7 +145,7 @@ static int read_token(const json_t *options, char token[TOKEN_MAX], struct probl
         if (fd >= 0)
             close(fd);
         if (n < 0)
-            return problem_set(problem, TG_EIO, "token-file", "cannot read %s: %s", path, strerror(errno));
+            return problem_set(problem, TG_EIO, "token_file", "cannot read %s: %s", path, strerror(errno));
         token[n] = 0;
     } else if (given) {
         snprintf(token, TOKEN_MAX, "%s", given);
@@ -146,7 +153,7 @@ static int read_token(const json_t *options, char token[TOKEN_MAX], struct probl
     unsetenv("TENGEN_TOKEN");
     token[strcspn(token, " \t\r\n")] = 0;
     if (path[0] && !token[0])
-        return problem_set(problem, TG_EINVALID, "token-file", "%s holds no token", path);
+        return problem_set(problem, TG_EINVALID, "token_file", "%s holds no token", path);
     return 0;
 }
 
@@ -305,6 +312,7 @@ int main(int argc, char **argv) {
     } else if (option_bool(options, "version")) {
         printf("tengen-worker %s\n", TENGEN_VERSION);
     } else if (start(argv[0], options, &problem) != 0) {
+        options_name_flag(flags, &problem);
         fprintf(stderr, "tengen-worker: %s: %s\n", problem.field, problem.detail);
         status = EXIT_FAILURE;
     }

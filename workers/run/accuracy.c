@@ -12,7 +12,12 @@
 enum { BATCH = 64 };
 
 static const struct option_spec accuracy_options[] = {
-    {.name = "checkpoint", .type = OPTION_STRING, .min = 1, .max = 4096, .help = "file of the network"},
+    {.name = "checkpoint",
+     .type = OPTION_STRING,
+     .value = "FILE",
+     .min = 1,
+     .max = 4096,
+     .help = "file of the network"},
     {.name = "held_out",
      .type = OPTION_BOOL,
      .initial = "false",

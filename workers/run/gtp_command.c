@@ -15,6 +15,7 @@ static const char *const modes[] = {"puct", "policy", NULL};
 static const struct option_spec gtp_options[] = {
     {.name = "checkpoint",
      .type = OPTION_STRING,
+     .value = "FILE",
      .min = 0,
      .max = 4096,
      .initial = "\"\"",

@@ -28,9 +28,14 @@ int run_options(const char *usage, const struct option_spec *table, int argc, ch
     *options = NULL;
     if (words)
         *words = NULL;
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0)
             return print_help(usage, table);
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("tengen-run " TENGEN_VERSION);
+            return RUN_OK;
+        }
+    }
     if (!options_parse_argv(table, argc, argv, options, words, &problem))
         return RUN_OK;
     run_complain(argv[0], &problem);

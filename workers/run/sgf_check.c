@@ -32,10 +32,11 @@ enum { PLACES_MAX = 64 };
 static const struct option_spec check_options[] = {
     {.name = "filter",
      .type = OPTION_STRING,
+     .value = "NAME=TEXT",
      .min = 0,
      .max = 200,
      .initial = "\"\"",
-     .help = "NAME=TEXT: only games whose root property NAME contains TEXT (PC=CGOS)"},
+     .help = "only games whose root property NAME contains TEXT (PC=CGOS)"},
     {.name = NULL},
 };
 
