@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "proto/base/plural.h"
 
 enum { LIST_DEFAULT = 50 };
 
@@ -36,14 +37,14 @@ static void print_games(const json_t *items) {
 static int write_file(const char *path, const struct buf *text, struct problem *problem) {
     char temporary[4200];
     if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
-        return problem_set(problem, TG_EIO, "sgf", "the folder's name is too long");
+        return problem_set(problem, TG_EIO, "--sgf", "the folder's name is too long");
     FILE *file = fopen(temporary, "wb");
     if (!file)
-        return problem_set(problem, TG_EIO, "sgf", "%.200s cannot be written: %s", temporary,
+        return problem_set(problem, TG_EIO, "--sgf", "%.200s cannot be written: %s", temporary,
                            strerror(errno));
     bool written = fwrite(text->data, 1, text->size, file) == text->size;
     if (fclose(file) || !written || rename(temporary, path)) {
-        problem_set(problem, TG_EIO, "sgf", "%.200s cannot be written: %s", path, strerror(errno));
+        problem_set(problem, TG_EIO, "--sgf", "%.200s cannot be written: %s", path, strerror(errno));
         unlink(temporary);
         return TG_EIO;
     }
@@ -56,7 +57,7 @@ static int fetch_record(const struct invocation *invocation, const char *folder,
     char path[64], file[4160];
     snprintf(path, sizeof path, "/games/%lld.sgf", id);
     if (snprintf(file, sizeof file, "%s/%lld.sgf", folder, id) >= (int)sizeof file)
-        return problem_set(problem, TG_EIO, "sgf", "the folder's name is too long");
+        return problem_set(problem, TG_EIO, "--sgf", "the folder's name is too long");
     if (access(file, F_OK) == 0)
         return TG_OK;
     struct answer answer;
@@ -70,7 +71,7 @@ static int fetch_record(const struct invocation *invocation, const char *folder,
 static int fetch_records(const struct invocation *invocation, const char *folder, const json_t *items) {
     struct problem problem = {0};
     if (mkdir(folder, 0777) && errno != EEXIST) {
-        problem_set(&problem, TG_EIO, "sgf", "%.200s cannot be made: %s", folder, strerror(errno));
+        problem_set(&problem, TG_EIO, "--sgf", "%.200s cannot be made: %s", folder, strerror(errno));
         return tell_usage(&problem);
     }
     long long fetched = 0;
@@ -79,7 +80,7 @@ static int fetch_records(const struct invocation *invocation, const char *folder
     json_array_foreach(items, i, game) {
         int error = fetch_record(invocation, folder, member_int(game, "id"), &fetched, &problem);
         if (error)
-            return error == TG_EIO && strcmp(problem.field, "sgf") == 0
+            return error == TG_EIO && strcmp(problem.field, "--sgf") == 0
                        ? tell_usage(&problem)
                        : tell_problem(&problem, invocation->json);
     }
@@ -87,7 +88,8 @@ static int fetch_records(const struct invocation *invocation, const char *folder
     if (invocation->json)
         printf("{\"games\":%lld,\"fetched\":%lld,\"present\":%lld}\n", all, fetched, all - fetched);
     else
-        printf("%lld games: %lld fetched into %s, %lld were there\n", all, fetched, folder, all - fetched);
+        printf("%lld game%s: %lld fetched into %s, %lld there before\n", all, plural_s(all), fetched, folder,
+               all - fetched);
     return EXIT_OK;
 }
 

@@ -36,7 +36,7 @@ static int override_members(const struct invocation *invocation, json_t *documen
     const char *name = option_string(invocation->options, "name");
     const char *priority = option_string(invocation->options, "priority");
     if ((name[0] || priority[0]) && json_object_get(document, "jobs"))
-        return problem_set(problem, TG_EINVALID, name[0] ? "name" : "priority",
+        return problem_set(problem, TG_EINVALID, name[0] ? "--name" : "--priority",
                            "is for a single job, not for a set");
     if (name[0])
         json_object_set_new(document, "name", json_string(name));
@@ -45,7 +45,7 @@ static int override_members(const struct invocation *invocation, json_t *documen
     char *end;
     long value = strtol(priority, &end, 10);
     if (*end || end == priority)
-        return problem_set(problem, TG_EINVALID, "priority", "must be a whole number, is \"%s\"", priority);
+        return problem_set(problem, TG_EINVALID, "--priority", "must be a whole number, is \"%s\"", priority);
     json_object_set_new(document, "priority", json_integer(value));
     return TG_OK;
 }
@@ -106,7 +106,7 @@ int run_submit(const struct invocation *invocation) {
 
 static void add_job(struct table *table, const json_t *job) {
     const json_t *units = json_object_get(job, "units"), *eta = json_object_get(job, "eta_s");
-    char left[32] = "", rate[32] = "";
+    char left[32] = "", rate[32] = "", unit[64];
     if (json_is_number(eta))
         format_duration(json_number_value(eta), left, sizeof left);
     table_row(table);
@@ -115,7 +115,7 @@ static void add_job(struct table *table, const json_t *job) {
     table_cell(table, "%s", member_text(job, "name"));
     table_cell(table, "%s", member_text(job, "state"));
     table_cell(table, "%lld/%lld %s", (long long)member_int(units, "done"),
-               (long long)member_int(units, "total"), member_text(job, "unit"));
+               (long long)member_int(units, "total"), unit_of(job, unit, sizeof unit));
     table_cell(table, "%.0f %%", 100 * member_number(job, "progress"));
     table_cell(table, "%s", format_rate(member_number(job, "rate_per_s"), rate, sizeof rate));
     table_cell(table, "%s", left);
@@ -176,7 +176,9 @@ static void print_times(const json_t *job) {
 static const char *format_retention(const json_t *retention, char *out, size_t size) {
     long long chunks = member_int(retention, "chunks"), seconds = member_int(retention, "seconds");
     char newest[64] = "all chunks", span[32] = "", last[64] = "";
-    if (chunks)
+    if (chunks == 1)
+        snprintf(newest, sizeof newest, "the newest chunk");
+    else if (chunks)
         snprintf(newest, sizeof newest, "the newest %lld chunks", chunks);
     if (seconds && !format_duration((double)seconds, span, sizeof span)[0])
         snprintf(span, sizeof span, "%lld s", seconds);
@@ -239,7 +241,7 @@ static void print_members(const char *label, const json_t *object) {
 static void print_job(const json_t *job) {
     const json_t *units = json_object_get(job, "units"), *tasks = json_object_get(job, "tasks");
     const json_t *error = json_object_get(job, "error");
-    char text[1024];
+    char text[1024], unit[64];
     const char *name = clean_text(member_text(job, "name"), text, sizeof text);
     printf(name[0] ? "job %lld  %s  \"%s\"\n" : "job %lld  %s\n", (long long)member_int(job, "id"),
            member_text(job, "kind"), name);
@@ -249,7 +251,7 @@ static void print_job(const json_t *job) {
         printf("  error     %s (%s)\n", clean_text(member_text(error, "detail"), text, sizeof text),
                member_text(error, "code"));
     printf("  done      %lld of %lld %s (%.1f %%), %lld in hand\n", (long long)member_int(units, "done"),
-           (long long)member_int(units, "total"), member_text(job, "unit"),
+           (long long)member_int(units, "total"), unit_of(job, unit, sizeof unit),
            100 * member_number(job, "progress"), (long long)member_int(units, "leased"));
     printf("  tasks     %lld waiting, %lld in hand, %lld done, %lld failed",
            (long long)member_int(tasks, "pending"), (long long)member_int(tasks, "leased"),

@@ -160,6 +160,14 @@ int64_t member_int(const json_t *object, const char *name) {
     return json_integer_value(json_object_get(object, name));
 }
 
+const char *unit_of(const json_t *job, char *out, size_t size) {
+    snprintf(out, size, "%s", member_text(job, "unit"));
+    size_t length = strlen(out);
+    if (member_int(json_object_get(job, "units"), "total") == 1 && length > 0 && out[length - 1] == 's')
+        out[length - 1] = 0;
+    return out;
+}
+
 double member_number(const json_t *object, const char *name) {
     return json_number_value(json_object_get(object, name));
 }

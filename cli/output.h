@@ -30,6 +30,8 @@ void table_print(struct table *table, const char *empty);
 /* Members of an object of the server's, without surprises when they are missing. */
 const char *member_text(const json_t *object, const char *name);
 int64_t member_int(const json_t *object, const char *name);
+/* What a job counts, as it reads after its total: "1 run", "1000 games". Returns out. */
+const char *unit_of(const json_t *job, char *out, size_t size);
 double member_number(const json_t *object, const char *name);
 
 /* "3:28", "2:03:28" or "5 d 02:03" ; "" when seconds < 0 */

@@ -19,7 +19,9 @@ static void read_facts(const json_t *job, struct facts *facts) {
     facts->share = member_number(job, "progress");
     if (facts->share > 1)
         facts->share = 1;
-    snprintf(facts->count, sizeof facts->count, "%lld/%lld %.40s", done, total, member_text(job, "unit"));
+    char unit[64];
+    snprintf(facts->count, sizeof facts->count, "%lld/%lld %.40s", done, total,
+             unit_of(job, unit, sizeof unit));
     snprintf(facts->percent, sizeof facts->percent, "%.1f %%", facts->share * 100);
     format_rate(member_number(job, "rate_per_s"), facts->rate, sizeof facts->rate);
     char left[32];

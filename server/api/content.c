@@ -255,23 +255,33 @@ static int finish_work(struct store_tx *tx, void *arg, struct problem *problem) 
     return checkpoint_insert(tx, &checkpoint, &upload->row);
 }
 
+static json_t *stored_json(const struct upload *upload) {
+    char hex[SHA256_HEX];
+    sha256_hex(upload->digest, hex);
+    return upload->dataset
+               ? json_pack("{s:I, s:s, s:s, s:I, s:b, s:o}", "id", (json_int_t)upload->row, "name",
+                           upload->name, "sha256", hex, "bytes", (json_int_t)upload->bytes, "existed",
+                           (int)upload->existed, "info", null_or_text_json(upload->metadata))
+               : json_pack("{s:s, s:I, s:b}", "sha256", hex, "bytes", (json_int_t)upload->bytes, "existed",
+                           (int)upload->existed);
+}
+
+/* Pages that show the data sets hear of one that came or went; whoever stored it may be gone by now. */
+static void tell_dataset(struct api *api, const char *event, json_t *data) {
+    events_publish(api->events, EVENTS_DATASETS, 0, event, data);
+}
+
 static void finished(void *arg, int error, const struct problem *problem) {
     struct upload *upload = arg;
     upload->in_flight--;
+    if (!error && upload->dataset) {
+        tell_dataset(upload->api, "dataset", stored_json(upload));
+    }
     if (error && !upload->replied) {
         fail(upload, problem);
     } else if (!upload->replied) {
-        char hex[SHA256_HEX];
-        sha256_hex(upload->digest, hex);
         upload->replied = true;
-        http_reply_json(upload->request, 201,
-                        upload->dataset
-                            ? json_pack("{s:I, s:s, s:s, s:I, s:b, s:o}", "id", (json_int_t)upload->row,
-                                        "name", upload->name, "sha256", hex, "bytes",
-                                        (json_int_t)upload->bytes, "existed", (int)upload->existed, "info",
-                                        null_or_text_json(upload->metadata))
-                            : json_pack("{s:s, s:I, s:b}", "sha256", hex, "bytes", (json_int_t)upload->bytes,
-                                        "existed", (int)upload->existed));
+        http_reply_json(upload->request, 201, stored_json(upload));
     }
     maybe_free(upload);
 }
@@ -593,6 +603,7 @@ static int delete_dataset(struct store_tx *tx, void *arg, struct problem *proble
 static void dataset_deleted(void *arg, int error, const struct problem *problem) {
     struct find_call *call = arg;
     if (!call_failed(&call->call, error, problem)) {
+        tell_dataset(call->call.api, "dataset_removed", json_pack("{s:I}", "id", (json_int_t)call->id));
         http_reply(call->call.request, 204, NULL, NULL, 0);
     }
 }

@@ -266,10 +266,13 @@ static int parse_topics(struct client *client, const char *text, struct problem 
             client->topics |= EVENTS_WORKERS;
         } else if (topic_is(text, size, "games")) {
             client->topics |= EVENTS_GAMES;
+        } else if (topic_is(text, size, "datasets")) {
+            client->topics |= EVENTS_DATASETS;
         } else if (parse_follow(client, text, size) != TG_OK) {
-            return problem_set(problem, TG_EINVALID, "topics",
-                               "takes jobs, workers, games, and up to %d of job:ID and live:ID, not %.*s",
-                               FOLLOW_MAX, (int)(size < 40 ? size : 40), text);
+            return problem_set(
+                problem, TG_EINVALID, "topics",
+                "takes jobs, workers, games, datasets, and up to %d of job:ID and live:ID, not %.*s",
+                FOLLOW_MAX, (int)(size < 40 ? size : 40), text);
         }
         text += size + (text[size] == ',');
     }
@@ -380,7 +383,7 @@ bool events_wanted(struct events *events, unsigned topics, int64_t job) {
         forget(events);
         return false;
     }
-    if ((topics & (EVENTS_JOBS | EVENTS_WORKERS | EVENTS_GAMES)) || events_watched(events, topics, job)) {
+    if ((topics & ~(unsigned)(EVENTS_JOB | EVENTS_LIVE)) || events_watched(events, topics, job)) {
         return true;
     }
     miss(events, topics, job);

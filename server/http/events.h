@@ -28,6 +28,7 @@ enum events_topic {
     EVENTS_GAMES = 4,
     EVENTS_JOB = 8,   /* of one job: job:ID */
     EVENTS_LIVE = 16, /* live:ID */
+    EVENTS_DATASETS = 32,
 };
 
 struct events *events_create(uv_loop_t *loop); /* NULL when out of memory */

@@ -43,6 +43,16 @@ def post(api, body, name="set"):
     return api.call("POST", f"/api/v1/datasets?name={name}", body=body, headers=BINARY)
 
 
+def pages_hear_of_data_sets(t):
+    server = t.server()
+    with server.api.events("datasets") as events:
+        next(events)  # the greeting
+        stored = post(server.api, packed(GAME), "heard").json
+        t.equal(server.api.call("DELETE", f"/api/v1/datasets/{stored['id']}").status, 204, "removed")
+        t.equal(next(events)[1:], ("dataset", stored), "one that came")
+        t.equal(next(events)[1:], ("dataset_removed", {"id": stored["id"]}), "and went")
+
+
 def a_data_set_is_described_and_kept_once(t):
     server = t.server()
     data = packed(GAME, GAME)
@@ -223,5 +233,5 @@ def the_client_sends_and_fetches(t):
 
 
 if __name__ == "__main__":
-    harness.run(a_data_set_is_described_and_kept_once, what_is_none_is_refused_with_the_reason,
+    harness.run(pages_hear_of_data_sets, a_data_set_is_described_and_kept_once, what_is_none_is_refused_with_the_reason,
                 a_check_that_fails_harms_nobody, jobs_name_what_is_there, a_job_whose_input_was_never_made_fails_and_says_so, the_client_sends_and_fetches, timeout=60)

@@ -105,7 +105,7 @@ async function overviewTests(browser) {
         await page.locator("main").getByText(words).first().waitFor();
       }
       await page.goto(`${mock.url}/#/nowhere/at/all`);
-      await page.getByText("There is no such page").waitFor();
+      await page.getByRole("heading", { level: 1, name: "There is no such page" }).waitFor();
     },
     { mock: { empty: true } },
   );
@@ -304,6 +304,31 @@ async function formTests(browser) {
         /rules tromp-taylor.*a\.playouts 200.*b\.playouts 1000.*sprt\.enabled true/,
         "config",
       );
+    },
+  );
+  await mockTest(
+    browser,
+    "a player's form has the options of its type",
+    "#/jobs/new?kind=selfplay",
+    async (page, mock) => {
+      const shown = async () => {
+        const fields = page.locator('[data-field^="config.player."]');
+        return (await fields.evaluateAll((all) => all.map((one) => one.dataset.field.split(".").at(-1)))).join(" ");
+      };
+      const type = field(page, "config.player.type").locator("select");
+      await becomes(shown, "type playouts seconds resign", "options of uct");
+      await type.selectOption("puct");
+      await becomes(shown, "type playouts c_puct seconds resign", "options of puct");
+      await page.getByText("PUCT constant").waitFor();
+      await field(page, "config.player.c_puct").locator("input").fill("2");
+      await type.selectOption("engine");
+      await becomes(shown, "type engine seconds resign", "options of an engine");
+      await field(page, "config.player.engine").locator("input").fill("gnugo");
+      const before = mock.world.jobs.length;
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await until(() => mock.world.jobs.length > before, "the job");
+      const { player } = mock.world.jobs[0].config;
+      same([player.type, player.engine, player.c_puct], ["engine", "gnugo", 1.25], "what was sent, and a default");
     },
   );
   await mockTest(

@@ -10,9 +10,9 @@ import { shapes, tarOf } from "./archive.mjs";
 import { explained, noHorizontalScroll, open, screenshot, setHidden, settled, violations } from "./browser.mjs";
 import { Real } from "./real.mjs";
 import { canRead, getBlindly, postByForm, postByScript, startStranger } from "./stranger.mjs";
-import { becomes, equal, match, matches, ok, same, test as plainTest, until } from "./tap.mjs";
+import { becomes, equal, match, matches, ok, PATIENCE_MS, same, test as plainTest, until } from "./tap.mjs";
 
-const LONG_MS = 180000; // what workers do, on a machine that does much else
+const LONG_MS = 3 * PATIENCE_MS; // what workers do, on a machine that does much else
 
 let page = null; // the one that the story is told on
 
@@ -142,6 +142,15 @@ async function finishing(real) {
     await becomes(() => page.locator(".task-table tbody tr").count(), 3, "tasks of two games");
     await page.getByRole("tab", { name: "Games" }).click();
     await becomes(() => page.locator(".panel .game-table tbody tr").count(), 6, "games");
+    await page.getByRole("tab", { name: "Configuration" }).click();
+    await page.getByText("all chunks for ever").waitFor();
+    await field(page, "chunks").locator("input").fill("many");
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await field(page, "chunks").locator(".problem").waitFor();
+    await field(page, "chunks").locator("input").fill("2");
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await page.locator('[data-retention="2 0"]').getByText("the newest 2 chunks for ever").waitFor();
+    equal((await real.get("/jobs/2")).retention.chunks, 2, "what the coordinator keeps");
     await screenshot(page, "real-job");
   });
   await test("real: a job that waits says why, is paused, resumed, cancelled", async () => {
@@ -171,6 +180,8 @@ async function learning(real) {
     await page.getByLabel("File").setInputFiles(file("shapes.tar", tarOf(shapes())));
     await page.getByRole("button", { name: "Upload" }).click();
     await matches(() => text(page, '[data-dataset="shapes"]'), /shapes[\s\S]*#1[\s\S]*\d KiB/, "its row");
+    await real.upload("someone else's", tarOf(shapes()));
+    await page.locator('[data-dataset="someone else\'s"]').waitFor();
   });
   await test("real: a network is trained; its page shows curves, mistakes, images and checkpoints", async () => {
     await page.goto(`${real.url}/#/jobs/new?kind=classify`);

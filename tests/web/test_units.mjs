@@ -7,8 +7,18 @@ import { activityOf, afterJob, afterWorker } from "../../web/src/lib/activity.js
 import { mistakesOf, precisionOf, readConfusion, recallOf, strengthOf } from "../../web/src/lib/confusion.js";
 import { choicesFor, inputText } from "../../web/src/lib/inputs.js";
 import { addMetrics, bestOf, chartsOf, latestOf, logScale, splitName, toLine } from "../../web/src/lib/metrics.js";
-import { configOf, numberOf, valuesOf } from "../../web/src/lib/options.js";
-import { duration, fineShare, percentOf, rate, resultText, signed, unitOf } from "../../web/src/lib/format.js";
+import { applies, configOf, numberOf, valuesOf } from "../../web/src/lib/options.js";
+import {
+  duration,
+  fineShare,
+  percentOf,
+  rate,
+  resultText,
+  retentionText,
+  signed,
+  unitOf,
+  words,
+} from "../../web/src/lib/format.js";
 import { pointsFromTasks, rateSeries } from "../../web/src/lib/throughput.js";
 import { equal, match, ok, same, test } from "./tap.mjs";
 
@@ -118,6 +128,38 @@ async function optionTests() {
       { games: 12, fast: true, names: ["x", "y"], engine: "gnugo", a: { playouts: "many" } },
       "config",
     );
+  });
+  await test("units: a form neither asks nor sends what does not apply", () => {
+    const choices = ["uct", "puct"];
+    const player = [
+      { name: "type", type: "choice", choices, default: "uct" },
+      { name: "c_puct", type: "number", default: 1.25, when: { option: "type", choices: ["puct"] } },
+    ];
+    const values = { type: "puct", c_puct: "2" };
+    same(configOf(player, values), { type: "puct", c_puct: 2 }, "for the type that has it");
+    values.type = "uct";
+    same(configOf(player, values), {}, "for another");
+    same(
+      choices.map((type) => applies(player[1], { type })),
+      [false, true],
+      "fields",
+    );
+  });
+  await test("units: names are spelled as their field does", () => {
+    for (const [name, expected] of Object.entries({
+      "sl-policy": "SL policy",
+      seq2seq: "Seq2Seq",
+      c_puct: "PUCT constant (c)",
+      "tromp-taylor": "Tromp\u2013Taylor",
+      resnet: "ResNet",
+      black_wins: "Black wins",
+      "sgf games": "SGF games",
+      test_top1: "Test top-1",
+    }))
+      equal(words(name), expected, name);
+    equal(retentionText({ chunks: 0, seconds: 0 }), "all chunks for ever", "all");
+    equal(retentionText({ chunks: 1, seconds: 0 }), "the newest chunk for ever", "one");
+    equal(retentionText({ chunks: 1500, seconds: 60 }), "the newest 1,500 chunks of the last 1 min", "many");
   });
   await test("units: a form takes up an old job's config", () => {
     const values = valuesOf(table, { games: 7, a: { playouts: 5 } });

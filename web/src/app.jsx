@@ -5,6 +5,7 @@ import { Sidebar, TabBar, TopBar } from "./components/Navigation.jsx";
 import { ConnectionNotice } from "./components/Connection.jsx";
 import { Toasts } from "./components/Toast.jsx";
 import { Empty } from "./components/Empty.jsx";
+import { PageHead } from "./components/Page.jsx";
 import { route } from "./lib/router.js";
 import { checkSession, session } from "./lib/session.js";
 import { useStore } from "./lib/store.js";
@@ -22,9 +23,12 @@ import { SignIn } from "./pages/SignIn.jsx";
 
 function NotFound() {
   return (
-    <Empty title="There is no such page" icon="search">
-      <a href="#/">Go to the overview</a>
-    </Empty>
+    <>
+      <PageHead title="There is no such page" />
+      <Empty title="Nothing is at this address" icon="search">
+        <a href="#/">Go to the overview</a>
+      </Empty>
+    </>
   );
 }
 
@@ -53,7 +57,7 @@ function Unreachable({ problem }) {
   }, []);
   return (
     <main class="centre" id="main">
-      <Empty title="The coordinator does not answer" icon="plug">
+      <Empty title="The coordinator does not answer" icon="plug" level={1}>
         <p>
           {problem?.offline ? "Is tengen-server running? This page tries again every few seconds." : problem?.message}
         </p>

@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/plural.h"
 #include "proto/wire/json.h"
 #include "workers/agent/attempt.h"
 #include "workers/agent/cache.h"
@@ -156,8 +157,8 @@ static void turn_to(struct agent *agent, const char *coordinator) {
         return;
     }
     if (agent->services.spool)
-        log_warn("agent", "this is another coordinator than before; %zu attempts wait in the spool for it",
-                 agent->count);
+        log_warn("agent", "this is another coordinator than before; %zu attempt%s in the spool wait%s for it",
+                 agent->count, plural_s((int64_t)agent->count), agent->count == 1 ? "s" : "");
     snprintf(agent->coordinator, sizeof agent->coordinator, "%s", coordinator);
     agent->switching = true;
     agent->reclaimed = false;
@@ -199,8 +200,8 @@ static void on_registered(void *context, const struct http_answer *answer) {
     agent->registered = true;
     agent->services.worker = id;
     agent->services.beat_s = beat_s;
-    log_info("agent", "registered at %s as worker %lld with %d runners", agent->config.server, (long long)id,
-             agent->config.runners);
+    log_info("agent", "registered at %s as worker %lld with %d runner%s", agent->config.server, (long long)id,
+             agent->config.runners, plural_s(agent->config.runners));
     turn_to(agent, coordinator);
 }
 
@@ -461,7 +462,8 @@ void agent_drain(struct agent *agent, const char *why) {
     if (agent->draining)
         return;
     agent->draining = true;
-    log_info("agent", "stopping: %s; finishing what has begun (%d runners)", why, count_running(agent));
+    log_info("agent", "stopping: %s; finishing what has begun (%d runner%s)", why, count_running(agent),
+             plural_s(count_running(agent)));
     if (agent->reclaimed) {
         call_cancel(agent->call);
         agent->call = NULL;
@@ -503,8 +505,8 @@ static int resume_found(struct agent *agent, const struct spool_found *found, st
         }
     }
     if (found->count > 0)
-        log_info("agent", "the spool holds %zu attempts of an earlier run; asking for their leases",
-                 found->count);
+        log_info("agent", "the spool holds %zu attempt%s of an earlier run; asking for the lease%s",
+                 found->count, plural_s((int64_t)found->count), plural_s((int64_t)found->count));
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/plural.h"
 #include "proto/wire/json.h"
 
 enum { DISK_RETRY_MS = 5000 };
@@ -271,12 +272,13 @@ void attempt_lost(struct attempt *attempt, const char *why, bool unknown) {
     const struct task *task = &attempt->task;
     int64_t sent_units =
         task->sent > attempt->first_chunk ? attempt_chunk(attempt, task->sent - 1)->units_after : 0;
+    const int64_t chunks = (int64_t)(task->stored - task->sent),
+                  units = chunks > 0 ? task->units_stored - sent_units : 0;
     attempt_log(attempt, LOG_WARN,
-                "the lease is lost (%s): %s %lu chunks with %lld units that the coordinator "
+                "the lease is lost (%s): %s %lld chunk%s with %lld unit%s that the coordinator "
                 "does not want%s",
-                why, unknown ? "keeping in refused/" : "dropping", (unsigned long)(task->stored - task->sent),
-                (long long)(task->stored > task->sent ? task->units_stored - sent_units : 0),
-                task->runner_alive ? " and stopping the runner" : "");
+                why, unknown ? "keeping in refused/" : "dropping", (long long)chunks, plural_s(chunks),
+                (long long)units, plural_s(units), task->runner_alive ? " and stopping the runner" : "");
     attempt->set_aside = unknown;
     task_on_lost(&attempt->task);
     step(attempt);
@@ -288,7 +290,7 @@ void attempt_held(struct attempt *attempt, bool held) {
     const struct task *task = &attempt->task;
     if (held && !task->end.known)
         attempt_log(attempt, LOG_INFO,
-                    "resumed after a restart: %lld units are finished, chunks go on with number %lu",
+                    "resumed after a restart: units finished: %lld, chunks go on with number %lu",
                     (long long)(task->units_before + task->units_stored), (unsigned long)task->stored);
     else if (!held && task->sent == task->stored && !task->end.known)
         attempt_log(attempt, LOG_WARN, "the lease was not given back; no finished work of it is here");

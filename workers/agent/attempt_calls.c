@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/plural.h"
 #include "proto/wire/json.h"
 
 enum { BEAT_TIMEOUT_S = 20, TELL_TIMEOUT_S = 60, FIRST_BEAT_MS = 1000 };
@@ -248,8 +249,8 @@ static void on_told(void *context, const struct http_answer *answer) {
     else if (end->problem.error)
         attempt_log(attempt, LOG_WARN, "failed: %s", end->problem.detail);
     else
-        attempt_log(attempt, LOG_INFO, "done, %lld units in %lu chunks", (long long)end->units,
-                    (unsigned long)end->chunks);
+        attempt_log(attempt, LOG_INFO, "done, %lld unit%s in %lu chunk%s", (long long)end->units,
+                    plural_s(end->units), (unsigned long)end->chunks, plural_s((int64_t)end->chunks));
     task_on_told(&attempt->task);
     attempt_go(attempt);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/base/plural.h"
 #include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
 
@@ -202,8 +203,8 @@ static void on_gone(void *context, const struct problem *problem) {
         attempt_log(attempt, LOG_ERROR, "%s", problem->detail);
         outbox_line(attempt->outbox, clock_wall_ms(), LOG_ERROR, problem->detail);
     } else {
-        attempt_log(attempt, LOG_INFO, "runner ended, %lld units finished in this attempt",
-                    (long long)task->units_stored);
+        attempt_log(attempt, LOG_INFO, "runner ended, %lld unit%s finished in this attempt",
+                    (long long)task->units_stored, plural_s(task->units_stored));
     }
     task_on_runner_gone(&attempt->task, problem);
     attempt_go(attempt);

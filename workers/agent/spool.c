@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "proto/base/log.h"
+#include "proto/base/plural.h"
 #include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
 
@@ -181,8 +182,8 @@ static void tell_kept(const char *folder) {
     struct contents kept = look_into(folder);
     if (kept.chunks + kept.leases > 0)
         log_warn("spool",
-                 "%s keeps %zu chunks of another coordinator; they are sent when we work for that one again",
-                 folder, kept.chunks);
+                 "%s keeps %zu chunk%s of another coordinator; they are sent when we work for that one again",
+                 folder, kept.chunks, plural_s((int64_t)kept.chunks));
 }
 
 static void tell_others(const char *spool, const char *id) {

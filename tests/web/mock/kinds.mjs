@@ -75,10 +75,14 @@ const game = [
   int("max_moves", 0, 10000, 0, "moves", "a longer game is scored as it stands; 0: three times the number of points"),
 ];
 
+/** For these types of player alone. */
+const when = (choices, option) => ({ ...option, when: { option: "type", choices } });
+
 const player = [
-  choice("type", ["uct", "engine"], "uct", "our own search, or a GTP engine of the worker"),
-  string("engine", 0, 64, "", "the engine's name on the worker"),
-  int("playouts", 1, 10000000, 1000, "playouts", "a move's search"),
+  choice("type", ["uct", "puct", "engine"], "uct", "our own search, or a GTP engine of the worker"),
+  when(["engine"], string("engine", 0, 64, "", "the engine's name on the worker")),
+  when(["uct", "puct"], int("playouts", 1, 10000000, 1000, "playouts", "a move's search")),
+  when(["puct"], number("c_puct", 0, 100, 1.25, null, "weight of the prior")),
   number("seconds", 0, 3600, 0, "s", "a move's time; 0: by playouts alone"),
   number("resign", 0, 1, 0.1, null, "gives up below this chance of winning; 0: never"),
 ];

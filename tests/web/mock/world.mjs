@@ -54,6 +54,7 @@ export class World {
       config: checked,
       inputs,
       after,
+      retention: { chunks: 0, seconds: 0 },
       unit: known.unit,
       units: { total: checked.games || 1, done: 0, leased: 0 },
       tasks: {

@@ -2,11 +2,12 @@
 
 import { Icon } from "./Icon.jsx";
 
-export function Empty({ title, icon, children }) {
+export function Empty({ title, icon, level = 2, children }) {
+  const Heading = `h${level}`;
   return (
     <div class="empty">
       {icon && <Icon name={icon} size={28} />}
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children}
     </div>
   );

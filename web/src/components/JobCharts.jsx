@@ -9,7 +9,7 @@ import { useResource } from "../lib/resource.js";
 import { Card } from "./Page.jsx";
 import { Chart } from "./Chart.jsx";
 
-const TITLES = { lr: "Learning rate", top1: "Top-1 accuracy", top5: "Top-5 accuracy" };
+const TITLES = { top1: "Top-1 accuracy", top5: "Top-5 accuracy" };
 
 async function loadMetrics(id, signal) {
   let series = new Map();

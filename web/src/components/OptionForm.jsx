@@ -2,7 +2,7 @@
 
 import { useId } from "preact/hooks";
 import { sentence, words } from "../lib/format.js";
-import { rangeText } from "../lib/options.js";
+import { applies, rangeText } from "../lib/options.js";
 
 /** The sentence of a problem that names this path, if it does. */
 const problemAt = (problem, path) => (problem && problem.field === path ? problem.detail || problem.title : "");
@@ -41,7 +41,9 @@ function Control({ option, value, onChange, attributes, suggestions }) {
     return (
       <select {...attributes} value={value} onChange={text}>
         {option.choices.map((choice) => (
-          <option key={choice}>{choice}</option>
+          <option key={choice} value={choice}>
+            {words(choice)}
+          </option>
         ))}
       </select>
     );
@@ -111,8 +113,9 @@ function OptionField(props) {
  */
 export function OptionFields({ options, values, onChange, path, problem, suggest }) {
   const change = (name) => (value) => onChange({ ...values, [name]: value });
-  const simple = options.filter((option) => option.type !== "object");
-  const objects = options.filter((option) => option.type === "object");
+  const applying = options.filter((option) => applies(option, values));
+  const simple = applying.filter((option) => option.type !== "object");
+  const objects = applying.filter((option) => option.type === "object");
   return (
     <>
       <div class="fields">

@@ -3,7 +3,7 @@
 import { Ago } from "./Time.jsx";
 import { Players, State } from "./Badge.jsx";
 import { Progress } from "./Progress.jsx";
-import { count, duration, percentOf, rate, resultText, unitOf } from "../lib/format.js";
+import { count, duration, percentOf, rate, resultText, unitOf, words } from "../lib/format.js";
 
 function JobRow({ job }) {
   const running = job.state === "running";
@@ -11,7 +11,7 @@ function JobRow({ job }) {
     <tr>
       <td class="cell-main">
         <a class="row-link" href={`#/jobs/${job.id}`}>
-          {job.name || `${job.kind} ${job.id}`}
+          {job.name || `${words(job.kind)} ${job.id}`}
         </a>
         <span class="sub">
           <span class="num">#{job.id}</span> {job.kind}

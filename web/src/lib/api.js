@@ -75,6 +75,7 @@ async function json(path, options) {
 
 export const get = (path, signal) => json(path, { signal });
 export const post = (path, body = {}, headers) => json(path, { method: "POST", body, headers });
+export const put = (path, body) => json(path, { method: "PUT", body });
 export const remove = (path) => json(path, { method: "DELETE" });
 
 /** `path` with the parameters that are neither empty nor null. */

@@ -91,15 +91,63 @@ export const date = (timeMs) => dateTime.format(timeMs);
 
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** "black_wins" as "Black wins". */
+// What is not spelled like other words: whole names, and parts of names.
+const NAMES = {
+  c_puct: "PUCT constant (c)",
+  lr: "Learning rate",
+  "rl-policy": "RL policy",
+  selfplay: "Self-play",
+  "sl-policy": "SL policy",
+  "tromp-taylor": "Tromp–Taylor",
+};
+const SPELLED = {
+  alphago: "AlphaGo",
+  api: "API",
+  densenet: "DenseNet",
+  dqn: "DQN",
+  elo: "Elo",
+  elo0: "Elo (H0)",
+  elo1: "Elo (H1)",
+  gnugo: "GNU Go",
+  googlenet: "GoogLeNet",
+  gtp: "GTP",
+  int8: "int8",
+  iou: "IoU",
+  mse: "MSE",
+  png: "PNG",
+  puct: "PUCT",
+  resnet: "ResNet",
+  rl: "RL",
+  seq2seq: "Seq2Seq",
+  sgf: "SGF",
+  sl: "SL",
+  sprt: "SPRT",
+  top1: "top-1",
+  top5: "top-5",
+  uct: "UCT",
+  vgg: "VGG",
+};
+
+/** "black_wins" as "Black wins", "sl-policy" as "SL policy". */
 export function words(name) {
-  return sentence(String(name).replace(/[_.]+/g, " ").trim());
+  const text = String(name);
+  if (Object.hasOwn(NAMES, text)) return NAMES[text];
+  const parts = text.split(/[_.\s]+/).filter(Boolean);
+  const spelled = parts.map((part) => part.replace(/[a-z0-9]+/gi, (word) => SPELLED[word] ?? word));
+  const whole = spelled.join(" ");
+  return /^int8\b/.test(whole) ? whole : sentence(whole);
 }
 
 /** What a job counts, as it reads after its total: "1 run", "1,000 games". */
 export const unitOf = ({ unit, units }) => (units.total === 1 ? unit.replace(/s$/, "") : unit);
 
 export const plural = (n, one_, many = `${one_}s`) => `${count(n)} ${n === 1 ? one_ : many}`;
+
+/** Which of a job's chunks keep their bytes: "the newest 100 chunks of the last 2 h 0 min", "all chunks for ever". */
+export function retentionText({ chunks, seconds }) {
+  const newest = chunks === 1 ? "the newest chunk" : chunks ? `the newest ${count(chunks)} chunks` : "all chunks";
+  return seconds ? `${newest} of the last ${duration(seconds)}` : `${newest} for ever`;
+}
 
 /** A game's result in words: "Black won by 3.5", "White won by resignation". */
 export function resultText(result) {

@@ -36,10 +36,13 @@ function fromField(option, value) {
   return value;
 }
 
-/** What was typed, as a config: only what differs from the defaults, and what is required. */
+/** Whether an option says anything beside these values: some do for one type of player alone. */
+export const applies = ({ when }, values) => !when || when.choices.includes(values[when.option]);
+
+/** What was typed, as a config: only what differs from the defaults, and what is required; nothing that does not apply. */
 export function configOf(options, values) {
   const config = {};
-  for (const option of options) {
+  for (const option of options.filter((one) => applies(one, values))) {
     const value = values[option.name];
     if (option.type === "object") {
       const inner = configOf(option.fields || [], value);

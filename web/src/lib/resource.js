@@ -31,8 +31,8 @@ export function useResource(load, keys, { reduce = null, topics = [] } = {}) {
         if (mine.signal.aborted) return;
         const loaded = await latest.current.load(mine.signal);
         if (!alive || controller !== mine) return;
+        controller = null; // before the events: one of them may ask for another load
         const data = apply(loaded, waiting);
-        controller = null;
         setState({ data, error: null, loading: false });
       } catch (error) {
         if (!alive || error.name === "AbortError" || controller !== mine) return;

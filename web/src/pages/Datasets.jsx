@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, withQuery } from "../lib/api.js";
-import { bytes, count, percent, plural, words } from "../lib/format.js";
+import { bytes, count, percent, plural } from "../lib/format.js";
 import { maySubmit, session } from "../lib/session.js";
 import { upload } from "../lib/upload.js";
 import { useResource } from "../lib/resource.js";
@@ -15,6 +15,7 @@ import { Icon } from "../components/Icon.jsx";
 import { LoadMore } from "../components/LoadMore.jsx";
 import { toast } from "../components/Toast.jsx";
 
+const TOPICS = ["datasets"];
 const FORMATS = { idx: "idx images", png: "PNG images", sgf: "Go games (SGF)" };
 const ENDINGS = /(\.(tar|tgz|txz|zip|sgf|gz|xz))+$/i;
 
@@ -238,8 +239,9 @@ export function Datasets() {
   const who = useStore(session);
   const path = (after) => withQuery("/datasets", { after });
   const { data, error, reload, change } = useResource((signal) => get(path(null), signal), [], {
+    topics: TOPICS,
     reduce: (old, name) => {
-      if (name === "dataset") reload();
+      if (name === "dataset" || name === "dataset_removed") reload();
       return old;
     },
   });
@@ -248,7 +250,7 @@ export function Datasets() {
     change((old) => ({ items: [...old.items, ...answer.items], next: answer.next }));
   };
   const added = (set) => {
-    toast(`${words(set.name || `data set ${set.id}`)} is stored`);
+    toast(`${set.name || `Data set ${set.id}`} is stored`);
     reload();
   };
   return (

@@ -17,6 +17,7 @@ import { JobConfig } from "../components/JobConfig.jsx";
 import { JobGames } from "../components/JobGames.jsx";
 import { JobLog } from "../components/JobLog.jsx";
 import { JobReports } from "../components/JobReports.jsx";
+import { JobRetention } from "../components/JobRetention.jsx";
 import { JobTasks } from "../components/JobTasks.jsx";
 import { LiveBoard } from "../components/LiveBoard.jsx";
 import { LoadError, Skeleton } from "../components/Empty.jsx";
@@ -224,7 +225,16 @@ export function JobPage({ id }) {
                   ...(job.unit === "games"
                     ? [["Games", <JobGames id={id} />]]
                     : [["Checkpoints", <JobCheckpoints id={id} />]]),
-                  ["Configuration", <JobConfig job={job} />],
+                  [
+                    "Configuration",
+                    <>
+                      <JobConfig job={job} />
+                      <JobRetention
+                        job={job}
+                        onChanged={(answer) => change((old) => ({ ...old, job: { ...old.job, ...answer } }))}
+                      />
+                    </>,
+                  ],
                 ]}
               />
             </div>

@@ -99,7 +99,12 @@ function CommonFields({ draft, change, problem }) {
       <Field path="priority" label="Priority" hint="the highest is done first" problem={problem}>
         {field("priority")}
       </Field>
-      <Field path="after" label="After jobs" hint="waits until these have succeeded: 3, 4" problem={problem}>
+      <Field
+        path="after"
+        label="After jobs"
+        hint="their numbers, with commas between; it waits until all have succeeded"
+        problem={problem}
+      >
         {field("after")}
       </Field>
     </div>

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { activityOf, afterJob, afterWorker } from "../lib/activity.js";
 import { get, withQuery } from "../lib/api.js";
-import { bytes, count, duration, plural, rate } from "../lib/format.js";
+import { bytes, count, duration, plural, rate, words } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
 import { maySubmit, session } from "../lib/session.js";
 import { upsert, useResource } from "../lib/resource.js";
@@ -112,7 +112,7 @@ function ActiveJob({ job }) {
     <li class="active-job">
       <div class="row between gap-2">
         <a class="strong clip" href={`#/jobs/${job.id}`}>
-          {job.name || `${job.kind} ${job.id}`}
+          {job.name || `${words(job.kind)} ${job.id}`}
         </a>
         <State state={job.state} />
       </div>
