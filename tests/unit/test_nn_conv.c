@@ -57,6 +57,25 @@ static void check_product_planes(struct rng *rng, int m, int n, int k) {
     free(b), free(c), free(packed), free(truth);
 }
 
+/* Few columns, against a transposed B. */
+static void check_product_few(struct rng *rng, int m, int n, int k) {
+    float *a = random_floats(rng, (size_t)(m * k)), *b = random_floats(rng, (size_t)(k * n));
+    float *c = random_floats(rng, (size_t)(m * n)), *turned = random_floats(rng, (size_t)(k * n));
+    float *bias = random_floats(rng, (size_t)n), *residual = random_floats(rng, (size_t)(m * n));
+    double *truth = calloc((size_t)(m * n), sizeof *truth);
+    for (int i = 0; i < k * n; i++)
+        turned[i % n * k + i / n] = b[i];
+    reference_product(m, n, k, a, b, truth);
+    const struct gemm_tail none = {0}, tail = {.bias = bias, .residual = residual, .ldr = n, .relu = true};
+    kernels_get()->gemm_few(m, n, k, a, turned, c, &none);
+    assert_close((size_t)(m * n), c, truth, PRODUCT_BOUND);
+    for (int i = 0; i < m * n; i++)
+        truth[i] = fmax(0, truth[i] + (double)bias[i % n] + (double)residual[i]);
+    kernels_get()->gemm_few(m, n, k, a, turned, c, &tail);
+    assert_close((size_t)(m * n), c, truth, PRODUCT_BOUND);
+    free(a), free(b), free(c), free(turned), free(bias), free(residual), free(truth);
+}
+
 /* A packed transpose equals the pack of the turned matrix. */
 static void check_pack(struct rng *rng, int k, int n) {
     const struct kernels *kernels = kernels_get();
@@ -80,11 +99,13 @@ static void check_products(void) {
         check_product_in_place(&rng, m, 1 + m % 5, 1 + (int)rng_below(&rng, 70));
         check_product_planes(&rng, m, 1 + (int)rng_below(&rng, 100), 1 + (int)rng_below(&rng, 70));
         check_product_planes(&rng, m, 3 * m, 3 * m);
+        check_product_few(&rng, 7 + m, 1 + m % 5, kernels_get()->lanes * (1 + m % 3));
         check_pack(&rng, m, 1 + (int)rng_below(&rng, 100));
     }
     check_product_in_place(&rng, 150, 3, 600); /* more than one chunk of rows */
     check_product(&rng, 7, 33, 2500, false);   /* more than one stretch of K */
     check_product(&rng, 13, 64, 1024, true);
+    check_product_few(&rng, 1, 4, 96);
 }
 
 static void products_equal_the_definition(void **state) {
@@ -217,6 +238,7 @@ static void tiny_and_huge_values_keep_their_accuracy(void **state) {
 
 static void check_others(void) {
     check_conv(plain(9, 9, 18, 16, 1), 3, 1);
+    check_conv(plain(9, 9, 48, 2, 1), 3, 1);
     check_conv(plain(28, 28, 1, 8, 3), 2, 1);
     check_conv(plain(8, 8, 6, 5, 5), 3, 1);
     struct conv_shape odd = {.height = 11,

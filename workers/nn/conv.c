@@ -522,6 +522,20 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
     }
 }
 
+/* ---- few outputs of a 1x1 convolution: heads ---- */
+
+enum { FEW_COLUMNS = 4 };
+
+static bool is_few(const struct conv_shape *s, enum conv_method method) {
+    return method == CONV_PRODUCT && s->out <= FEW_COLUMNS && s->in % kernels_get()->lanes == 0;
+}
+
+static void few_pack(const struct conv_shape *s, const float *w, float *turned) {
+    for (int o = 0; o < s->out; o++)
+        for (int i = 0; i < s->in; i++)
+            turned[o * s->in + i] = w[i * s->out + o];
+}
+
 /* ---- the public functions ---- */
 
 static bool is_winograd(enum conv_method method) {
@@ -544,6 +558,10 @@ size_t conv_pack_scratch(const struct conv_shape *s) {
 
 void conv_pack(const struct conv_shape *s, const float *w, float *packed, float *scratch) {
     enum conv_method method = conv_method(s);
+    if (is_few(s, method)) {
+        few_pack(s, w, packed);
+        return;
+    }
     if (!is_winograd(method)) {
         columns_pack(s, w, packed);
         return;
@@ -569,6 +587,10 @@ void conv_run(const struct conv_shape *s, int batch, const float *x, const float
         winograd_run(s, winograd_plan(s, method, batch, false), batch, x, packed, tail, y, scratch);
     else if (method == CONV_LINES)
         lines_run(s, batch, x, packed, tail, y, scratch);
+    else if (is_few(s, method))
+        kernels_get()->gemm_few(
+            (ptrdiff_t)batch * s->out_height * s->out_width, s->out, s->in, x, packed, y,
+            &(struct gemm_tail){.bias = tail.bias, .residual = tail.residual, .relu = tail.relu});
     else
         columns_run(s, method == CONV_PRODUCT, batch, x, packed, tail, y, scratch);
 }

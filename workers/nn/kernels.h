@@ -69,6 +69,11 @@ struct kernels {
     void (*gemm_planes)(int planes, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a,
                         const float *packed, float *c);
 
+    /* C (m x n) = A (m x k) times the transpose of `turned` (n x k), then bias, residual and ReLU of the
+     * tail: for few columns, and k a multiple of `lanes`. All without gaps. */
+    void (*gemm_few)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, const float *turned, float *c,
+                     const struct gemm_tail *tail);
+
     /* One image's tiles into the transformed input: planes[p][tile][channels], p = 0 .. t*t - 1, planes
      * plane_stride apart. The image is x[height][width][channels]; outside of it is zero padding of 1. */
     void (*winograd_input)(enum winograd_form form, int height, int width, int channels, const float *x,

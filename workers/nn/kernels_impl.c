@@ -28,6 +28,7 @@ const struct kernels GLUE(kernels_, KERNELS_NAME) = {
     .gemm = gemm,
     .gemm_segments = gemm_segments,
     .gemm_planes = gemm_planes,
+    .gemm_few = gemm_few,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_output_adjoint = winograd_output_adjoint,

@@ -360,4 +360,66 @@ static void gemm_planes(int planes, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const
         }
 }
 
+/* ---- few columns ----
+ *
+ * A head with one or two channels would leave most lanes of a tile empty. Here the depth is the vector: LANES
+ * rows of A times one column, whose sums are folded into one vector. */
+
+/* One step of the fold: rows i and i + h become one, in which lanes with and without h hold the sums of each.
+ */
+#define FOLD(h)                                                                                              \
+    do {                                                                                                     \
+        _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++) if (!(i & (2 * (h)-1))) x[i] =              \
+            (vf)__builtin_shufflevector(x[i], x[i + (h)], EACH_LANE(UPPER_##h)) +                            \
+            (vf)__builtin_shufflevector(x[i], x[i + (h)], EACH_LANE(LOWER_##h));                             \
+    } while (0)
+
+/* Lane i of the result is the sum of x[i]. */
+INLINE vf fold_square(vf *x) {
+    FOLD(1);
+    FOLD(2);
+#if KERNELS_VECTOR >= 32
+    FOLD(4);
+#endif
+#if KERNELS_VECTOR >= 64
+    FOLD(8);
+#endif
+    return x[0];
+}
+
+/* One column of C for `rows` rows, at most LANES; rows beyond are read as the last one and lost. */
+static vf few_column(ptrdiff_t rows, ptrdiff_t k, const float *a, const float *column) {
+    vf sums[LANES];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        sums[i] = (vf){0};
+    if (rows < LANES) {
+        for (ptrdiff_t row = 0; row < rows; row++)
+            for (ptrdiff_t at = 0; at < k; at += LANES)
+                sums[row] += load(a + row * k + at, LANES) * load(column + at, LANES);
+        return fold_square(sums);
+    }
+    for (ptrdiff_t at = 0; at < k; at += LANES) {
+        vf line = load(column + at, LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            sums[i] += load(a + i * k + at, LANES) * line;
+    }
+    return fold_square(sums);
+}
+
+static void gemm_few(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const float *a, const float *turned, float *c,
+                     const struct gemm_tail *tail) {
+    for (ptrdiff_t row = 0; row < m; row += LANES, a += LANES * k, c += LANES * n) {
+        ptrdiff_t rows = m - row < LANES ? m - row : LANES;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            vf sums = few_column(rows, k, a, turned + j * k) + (tail->bias ? tail->bias[j] : 0);
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                float sum = sums[i] + (tail->residual ? tail->residual[(row + i) * n + j] : 0);
+                c[i * n + j] = tail->relu && sum < 0 ? 0 : sum;
+            }
+        }
+    }
+}
+
 #endif
