@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include "server/store/gather.h"
 
 static int map_error(int code, int system_errno) {
     switch (code & 0xff) {
@@ -83,7 +84,7 @@ int db_open(struct store_tx *db, const char *path, bool writable, bool create, s
     *db = (struct store_tx){.writable = writable};
     /* Readers open for writing too: a WAL database needs its shared memory; query_only keeps them readers. */
     int flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &db->sqlite, flags, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &db->sqlite, flags, gather_vfs()) != SQLITE_OK)
         goto fail;
     sqlite3_extended_result_codes(db->sqlite, 1);
     sqlite3_busy_timeout(db->sqlite, 10000);
