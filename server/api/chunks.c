@@ -301,7 +301,7 @@ void handle_task_chunk(struct http_request *request, void *context) {
     sched_beat(api->sched, call->holder.task, call->holder.attempt, call->holder.worker, api_now());
     bool whole = call->ready.brings == CHUNK_EXPERIENCE || call->ready.brings == CHUNK_UNITS;
     if (call->prepared && whole) {
-        call_write(&call->call, insert_chunk, chunk_inserted);
+        call_append(&call->call, insert_chunk, chunk_inserted);
     } else {
         call_read(&call->call, prepare_work, chunk_prepared);
     }

@@ -40,6 +40,13 @@ void call_write(struct call *call, store_work work, store_done done) {
     }
 }
 
+void call_append(struct call *call, store_work work, store_done done) {
+    int error = call->api->store ? store_append(call->api->store, work, done, call) : TG_ESHUTTING_DOWN;
+    if (error) {
+        queue_failed(call, error);
+    }
+}
+
 bool call_failed(struct call *call, int error, const struct problem *problem) {
     if (!error) {
         return false;

@@ -72,6 +72,7 @@ void *call_begin(struct http_request *request, void *api, size_t size);
 /* Queue; when the store does not take it the request is replied to. */
 void call_read(struct call *call, store_work work, store_done done);
 void call_write(struct call *call, store_work work, store_done done);
+void call_append(struct call *call, store_work work, store_done done); /* see store_append */
 /* In `done`: true when there was an error, which was replied. */
 bool call_failed(struct call *call, int error, const struct problem *problem);
 /* Parses the body as a JSON object and keeps it with the request. NULL: replied. */

@@ -1,7 +1,8 @@
 /* chunks.c - the experience log: chunks in, chunks out, retention, and the games that chunks carry.
  *
  * One chunk_insert keeps, in its transaction: the chunk's row, the task's and the job's units, the job's
- * totals (one row a counter), its counts and its game. store_check recomputes each of these sums from the
+ * totals (one row a counter), its counts and its game. The sums are written once for all chunks of a
+ * transaction (sums.c). store_check recomputes each of these sums from the
  * chunks' rows.
  *
  * Retention drops bytes, never rows: a replayed chunk is still recognized by its digest, and sums stay
@@ -16,33 +17,6 @@
 #include <string.h>
 
 /* ---- insert ---- */
-
-struct task_state_row {
-    int64_t job, worker, units, units_done;
-    int attempt;
-    bool open;
-};
-
-static int read_task(struct store_tx *tx, int64_t task, struct task_state_row *out) {
-    sqlite3_stmt *stmt;
-    int error =
-        db_bind(tx, &stmt, "SELECT job, worker, units, units_done, attempt, state FROM tasks WHERE id = ?",
-                "i", task);
-    if (error)
-        return error;
-    int got = db_step(tx, stmt);
-    if (got <= 0)
-        return got < 0 ? got : TG_ENOT_FOUND;
-    int64_t state = db_i64(stmt, 5);
-    *out = (struct task_state_row){.job = db_i64(stmt, 0),
-                                   .worker = db_i64(stmt, 1),
-                                   .units = db_i64(stmt, 2),
-                                   .units_done = db_i64(stmt, 3),
-                                   .attempt = (int)db_i64(stmt, 4),
-                                   .open = state == TASK_LEASED || state == TASK_PENDING};
-    db_reset(stmt);
-    return 0;
-}
 
 /* 0: that very chunk is stored; TG_ECHUNK_CONFLICT: another is; TG_ENOT_FOUND: none is. */
 static int find_stored(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
@@ -76,7 +50,7 @@ int chunk_is_stored(struct store_tx *tx, const struct task_holder *holder, int64
     return error == TG_ENOT_FOUND || error == TG_ECHUNK_CONFLICT ? 0 : error;
 }
 
-static int check_fence(const struct task_holder *holder, const struct task_state_row *task,
+static int check_fence(const struct task_holder *holder, const struct sums_task *task,
                        const struct chunk_ready *chunk, struct problem *problem) {
     if (!task->open || task->worker != holder->worker || task->attempt != holder->attempt)
         return problem_set(problem, TG_ELEASE_LOST, NULL,
@@ -90,31 +64,26 @@ static int check_fence(const struct task_holder *holder, const struct task_state
 }
 
 static int insert_chunk(struct store_tx *tx, int64_t job, const struct task_holder *holder, int64_t seq,
-                        const struct chunk_ready *chunk, int64_t now_ms) {
+                        const struct chunk_ready *chunk, int64_t now_ms, bool *inserted) {
     char *counters = json_text(json_object_get(chunk->header, "counters"));
     int error =
         db_run(tx,
                "INSERT INTO chunks (job, task, attempt, seq, units, size, created_ms, digest, counters, data)"
-               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task, attempt, seq) DO NOTHING",
                "iiiiiiibtb", job, holder->task, (int64_t)holder->attempt, seq, chunk->units,
                (int64_t)chunk->size, now_ms, chunk->digest, sizeof chunk->digest,
                counters == NULL ? "{}" : counters, chunk->brings == CHUNK_EXPERIENCE ? chunk->data : NULL,
                chunk->brings == CHUNK_EXPERIENCE ? chunk->size : 0);
     free(counters);
+    *inserted = !error && db_changed(tx) == 1;
     return error;
 }
 
 static int add_totals(struct store_tx *tx, int64_t job, const json_t *counters) {
-    static const char *const whole = "INSERT INTO totals (job, name, value) VALUES (?, ?, ?)"
-                                     " ON CONFLICT DO UPDATE SET value = value + excluded.value";
-    static const char *const real = "INSERT INTO totals (job, name, value) VALUES (?, ?, ?) "
-                                    " ON CONFLICT DO UPDATE SET value = value + excluded.value";
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)counters, name, value) {
-        int error = json_is_integer(value)
-                        ? db_run(tx, whole, "iti", job, name, (int64_t)json_integer_value(value))
-                        : db_run(tx, real, "itd", job, name, json_number_value(value));
+        int error = sums_add_total(tx, job, name, value);
         if (error)
             return error;
     }
@@ -140,26 +109,26 @@ static int insert_game(struct store_tx *tx, int64_t chunk, int64_t job, int64_t 
                   text_of(game, "note"), text_of(game, "sgf"));
 }
 
-static int count_units(struct store_tx *tx, int64_t task, const struct chunk_ready *chunk, bool has_game,
-                       struct chunk_stored *out) {
-    int error = db_int(tx, &out->task_units_done,
-                       "UPDATE tasks SET units_done = units_done + ? WHERE id = ? RETURNING units_done", "ii",
-                       chunk->units, task);
-    return error ? error
-                 : db_int(tx, &out->job_units_done,
-                          "UPDATE jobs SET units_done = units_done + ?, chunk_count = chunk_count + 1,"
-                          " chunk_bytes = chunk_bytes + ?, game_count = game_count + ? WHERE id = ? "
-                          "RETURNING units_done",
-                          "iiii", chunk->units, (int64_t)chunk->size, (int64_t)has_game, out->job);
+static void count_units(const struct chunk_ready *chunk, bool has_game, struct sums_task *task,
+                        struct sums_job *job, struct chunk_stored *out) {
+    task->added += chunk->units;
+    task->units_done += chunk->units;
+    job->units += chunk->units;
+    job->units_done += chunk->units;
+    job->chunks++;
+    job->bytes += (int64_t)chunk->size;
+    job->games += has_game;
+    out->task_units_done = task->units_done;
+    out->job_units_done = job->units_done;
 }
 
 /* What the answer about a chunk tells that was stored before. */
-static int describe_stored(struct store_tx *tx, const struct task_state_row *task, struct chunk_stored *out) {
+static int describe_stored(struct store_tx *tx, const struct sums_task *task, const struct sums_job *job,
+                           struct chunk_stored *out) {
+    out->existed = true;
     out->task_units_done = task->units_done;
-    int error = db_int(tx, &out->job_units_done, "SELECT units_done FROM jobs WHERE id = ?", "i", out->job);
-    if (error)
-        return error;
-    error = db_int(tx, &out->game, "SELECT id FROM games WHERE id = ?", "i", out->cursor);
+    out->job_units_done = job->units_done;
+    int error = db_int(tx, &out->game, "SELECT id FROM games WHERE id = ?", "i", out->cursor);
     return error == TG_ENOT_FOUND ? 0 : error;
 }
 
@@ -197,14 +166,11 @@ static int store_report(struct store_tx *tx, const struct chunk_ready *chunk, in
     return report_put(tx, &report, problem);
 }
 
-static int store_new(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
-                     const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out,
-                     struct problem *problem) {
+/* What a new chunk brings beside its row. */
+static int store_rest(struct store_tx *tx, const struct task_holder *holder, const struct chunk_ready *chunk,
+                      int64_t now_ms, struct chunk_stored *out, struct problem *problem) {
     const json_t *game = chunk->brings == CHUNK_EXPERIENCE ? json_object_get(chunk->header, "game") : NULL;
-    int error = insert_chunk(tx, out->job, holder, seq, chunk, now_ms);
-    if (error)
-        return error;
-    out->cursor = db_inserted(tx);
+    int error = 0;
     if (json_is_object(game)) {
         error = insert_game(tx, out->cursor, out->job, holder->task, game, now_ms);
         out->game = out->cursor;
@@ -213,31 +179,56 @@ static int store_new(struct store_tx *tx, const struct task_holder *holder, int6
         error = store_checkpoint(tx, holder, chunk, now_ms, out, problem);
     if (!error && chunk->brings == CHUNK_REPORT)
         error = store_report(tx, chunk, now_ms, out, problem);
+    return error ? error : add_totals(tx, out->job, json_object_get(chunk->header, "counters"));
+}
+
+/* A replay is known by its number: that is looked up only where it may be one, because the lease is not (any
+ * more) the worker's or the row was there. */
+static int insert_or_find(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
+                          const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out,
+                          struct problem *problem) {
+    struct sums_task *task;
+    struct sums_job *job;
+    struct problem fence = {0};
+    bool inserted = false;
+    int error = sums_begin(tx, holder->task, &task, &job);
+    if (error == TG_ENOT_FOUND)
+        return problem_set(problem, error, "id", "there is no task %lld", (long long)holder->task);
+    if (error)
+        return error;
+    out->job = task->job;
+    int refused = check_fence(holder, task, chunk, &fence);
+    error = refused ? 0 : insert_chunk(tx, out->job, holder, seq, chunk, now_ms, &inserted);
+    if (error)
+        return error;
+    if (!inserted) {
+        error = find_stored(tx, holder, seq, chunk, &out->cursor, problem);
+        if (error == TG_ENOT_FOUND) {
+            TG_ASSERT(refused);
+            return problem_set(problem, refused, fence.field, "%s", fence.detail);
+        }
+        return error ? error : describe_stored(tx, task, job, out);
+    }
+    out->cursor = db_inserted(tx);
+    error = store_rest(tx, holder, chunk, now_ms, out, problem);
     if (!error)
-        error = add_totals(tx, out->job, json_object_get(chunk->header, "counters"));
-    return error ? error : count_units(tx, holder->task, chunk, json_is_object(game), out);
+        count_units(chunk, out->game != 0, task, job, out);
+    return error;
 }
 
 int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
                  const struct chunk_ready *chunk, int64_t now_ms, struct chunk_stored *out,
                  struct problem *problem) {
     TG_ASSERT(tx->writable && chunk->header != NULL);
-    struct task_state_row task;
     *out = (struct chunk_stored){0};
-    int error = read_task(tx, holder->task, &task);
-    if (error == TG_ENOT_FOUND)
-        return problem_set(problem, error, "id", "there is no task %lld", (long long)holder->task);
-    if (error)
+    int error = insert_or_find(tx, holder, seq, chunk, now_ms, out, problem);
+    if (tx->appending)
         return error;
-    out->job = task.job;
-    error = find_stored(tx, holder, seq, chunk, &out->cursor, problem);
-    out->existed = error == 0;
-    if (out->existed)
-        return describe_stored(tx, &task, out);
-    if (error != TG_ENOT_FOUND)
+    if (error) {
+        sums_drop(tx);
         return error;
-    error = check_fence(holder, &task, chunk, problem);
-    return error ? error : store_new(tx, holder, seq, chunk, now_ms, out, problem);
+    }
+    return sums_flush(tx);
 }
 
 /* ---- the log ---- */

@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 #include "server/store/store_tx.h"
+#include "server/store/sums.h"
 
 enum { DB_STATEMENTS = 256 }; /* slots; a power of two above twice the number of statements */
 
@@ -18,6 +19,8 @@ struct store_tx {
         const char *sql; /* a literal: identity is its address */
         sqlite3_stmt *stmt;
     } cache[DB_STATEMENTS];
+    bool appending; /* the running request came by store_append: sums are written later */
+    struct sums sums;
 };
 
 /* Opens FOLDER/tengen.db with our settings. The problem names the path. */

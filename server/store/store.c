@@ -32,6 +32,7 @@ struct request {
     void *arg;
     int error;
     bool synchronous, finished;
+    bool append; /* by store_append */
     struct problem problem;
 };
 
@@ -137,10 +138,26 @@ static void run_work(struct store *store, struct store_tx *db, struct request *r
     describe(store, db, request);
 }
 
+/* Runs a request that changes nothing when it fails. Returns false when it did all the same: then nothing of
+ * the group may stay. */
+static bool run_append(struct store *store, struct request *request) {
+    struct store_tx *db = &store->writer;
+    int changes = sqlite3_total_changes(db->sqlite);
+    db->appending = true;
+    run_work(store, db, request);
+    db->appending = false;
+    return db_in_transaction(db) && (request->error == 0 || sqlite3_total_changes(db->sqlite) == changes);
+}
+
 /* Runs one request inside its savepoint. Returns false when the transaction itself is gone: SQLite rolls back
  * all of it after some storage errors. */
 static bool run_in_savepoint(struct store *store, struct request *request) {
     struct store_tx *db = &store->writer;
+    request->error = sums_flush(db); /* of what was appended before it: lost when this fails */
+    if (request->error) {
+        describe(store, db, request);
+        return false;
+    }
     request->error = db_run(db, "SAVEPOINT request", "");
     if (request->error) {
         describe(store, db, request);
@@ -202,7 +219,7 @@ static void run_group(struct store *store, struct request *first) {
         taken++;
         request->error = error;
         if (alive)
-            alive = run_in_savepoint(store, request);
+            alive = request->append ? run_append(store, request) : run_in_savepoint(store, request);
         else
             describe(store, db, request);
         if (!alive && error == 0)
@@ -210,7 +227,8 @@ static void run_group(struct store *store, struct request *first) {
     }
     if (alive) {
         int64_t start = clock_monotonic_ns();
-        error = db_run(db, "COMMIT", "");
+        error = sums_flush(db);
+        error = error ? error : db_run(db, "COMMIT", "");
         commit_ns = clock_monotonic_ns() - start;
         committed = error == 0;
     }
@@ -218,6 +236,7 @@ static void run_group(struct store *store, struct request *first) {
         char detail[PROBLEM_DETAIL_MAX];
         snprintf(detail, sizeof detail, "%s", sqlite3_errmsg(db->sqlite));
         log_error("store", "%s: transaction of %d requests rolled back: %s", store->path, taken, detail);
+        sums_drop(db);
         if (db_in_transaction(db))
             db_run(db, "ROLLBACK", "");
         fail_group(store, group, error ? error : TG_EINTERNAL, detail);
@@ -284,11 +303,11 @@ static int accept_request(struct store *store, struct queue *queue, struct reque
     return error;
 }
 
-static int submit(struct store *store, struct queue *queue, store_work work, store_done done, void *arg) {
-    struct request *request = calloc(1, sizeof *request);
+static int submit(struct store *store, struct queue *queue, struct request model) {
+    struct request *request = malloc(sizeof *request);
     if (request == NULL)
         return TG_ENO_MEMORY;
-    *request = (struct request){.work = work, .done = done, .arg = arg};
+    *request = model;
     int error = accept_request(store, queue, request);
     if (error)
         free(request);
@@ -297,11 +316,17 @@ static int submit(struct store *store, struct queue *queue, store_work work, sto
 
 int store_write(struct store *store, store_work work, store_done done, void *arg) {
     TG_ASSERT(store->mode == STORE_SERVE);
-    return submit(store, &store->writes, work, done, arg);
+    return submit(store, &store->writes, (struct request){.work = work, .done = done, .arg = arg});
+}
+
+int store_append(struct store *store, store_work work, store_done done, void *arg) {
+    TG_ASSERT(store->mode == STORE_SERVE);
+    return submit(store, &store->writes,
+                  (struct request){.work = work, .done = done, .arg = arg, .append = true});
 }
 
 int store_read(struct store *store, store_work work, store_done done, void *arg) {
-    return submit(store, &store->reads, work, done, arg);
+    return submit(store, &store->reads, (struct request){.work = work, .done = done, .arg = arg});
 }
 
 static int submit_and_wait(struct store *store, struct queue *queue, store_work work, void *arg,

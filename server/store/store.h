@@ -75,6 +75,10 @@ void store_close(struct store *store);
  * neither work nor done is called and the caller still owns arg. done may be NULL. Any thread. */
 int store_write(struct store *store, store_work work, store_done done, void *arg);
 int store_read(struct store *store, store_work work, store_done done, void *arg);
+/* store_write without a savepoint, which costs more than a small `work` itself: for one that changes nothing
+ * when it fails, unless the storage fails it. Should it do so all the same, its whole group is rolled back
+ * and gets its error. Meant for chunk_insert of what brings experience or units alone. */
+int store_append(struct store *store, store_work work, store_done done, void *arg);
 
 /* Runs the completions of finished requests; returns their number. Loop thread only. */
 int store_deliver(struct store *store);

@@ -90,7 +90,7 @@ static void produce(struct producer *producer) {
     struct problem problem = {0};
     int error = chunk_prepare(side->chunk->data, side->chunk->size, &producer->ready, &problem);
     if (!error)
-        error = store_write(side->store, work_insert, done_insert, producer);
+        error = store_append(side->store, work_insert, done_insert, producer);
     if (error)
         bench_die("write", error, &problem);
 }
