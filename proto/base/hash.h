@@ -12,7 +12,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 enum { SHA256_BYTES = 32, SHA256_HEX = 65 /* with the closing 0 */ };
 
 struct sha256 {
-    uint64_t opaque[16]; /* libsodium's state */
+    uint64_t opaque[16]; /* nettle's state */
 };
 void sha256_init(struct sha256 *state);
 void sha256_update(struct sha256 *state, const void *data, size_t size);

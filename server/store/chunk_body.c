@@ -5,9 +5,10 @@
 #include "proto/model/safetensors.h"
 #include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
-#include "server/store/store_tx.h"
+#include "server/store/db.h"
 
-_Static_assert(CHUNK_DIGEST_BYTES == crypto_generichash_BYTES, "digest is BLAKE2b-256");
+_Static_assert((int)CHUNK_DIGEST_BYTES == SHA256_BYTES && CHUNK_DIGEST_BYTES == crypto_generichash_BYTES,
+               "digests of both kinds have one size");
 
 enum { NAME_MAX_BYTES = 64 };
 
@@ -38,6 +39,13 @@ static int read_named(struct chunk_ready *chunk, const char *type, struct proble
     return error;
 }
 
+void chunk_digest(const void *data, size_t size, bool old, uint8_t digest[CHUNK_DIGEST_BYTES]) {
+    if (old)
+        crypto_generichash(digest, CHUNK_DIGEST_BYTES, data, size, NULL, 0);
+    else
+        sha256(data, size, digest);
+}
+
 int chunk_prepare(const void *data, size_t size, struct chunk_ready *out, struct problem *problem) {
     *out = (struct chunk_ready){.data = data, .size = size};
     struct chunk_view view;
@@ -55,7 +63,7 @@ int chunk_prepare(const void *data, size_t size, struct chunk_ready *out, struct
     if (error)
         chunk_ready_free(out);
     else
-        crypto_generichash(out->digest, sizeof out->digest, data, size, NULL, 0);
+        chunk_digest(data, size, false, out->digest);
     return error;
 }
 

@@ -18,6 +18,23 @@
 
 /* ---- insert ---- */
 
+int blake2b_chunks_until(struct store_tx *tx, int64_t *id) {
+    return db_int(tx, id, "SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'blake2b_chunks'", "");
+}
+
+static int digest_as_stored(struct store_tx *tx, int64_t cursor, const struct chunk_ready *chunk,
+                            uint8_t digest[CHUNK_DIGEST_BYTES]) {
+    int64_t until;
+    int error = blake2b_chunks_until(tx, &until);
+    if (error)
+        return error;
+    if (cursor <= until)
+        chunk_digest(chunk->data, chunk->size, true, digest);
+    else
+        memcpy(digest, chunk->digest, CHUNK_DIGEST_BYTES);
+    return 0;
+}
+
 /* 0: that very chunk is stored; TG_ECHUNK_CONFLICT: another is; TG_ENOT_FOUND: none is. */
 static int find_stored(struct store_tx *tx, const struct task_holder *holder, int64_t seq,
                        const struct chunk_ready *chunk, int64_t *cursor, struct problem *problem) {
@@ -31,11 +48,14 @@ static int find_stored(struct store_tx *tx, const struct task_holder *holder, in
     if (got <= 0)
         return got < 0 ? got : TG_ENOT_FOUND;
     *cursor = db_i64(stmt, 0);
-    bool same = db_i64(stmt, 1) == (int64_t)chunk->size &&
-                sqlite3_column_bytes(stmt, 2) == CHUNK_DIGEST_BYTES &&
-                memcmp(sqlite3_column_blob(stmt, 2), chunk->digest, CHUNK_DIGEST_BYTES) == 0;
+    uint8_t stored[CHUNK_DIGEST_BYTES], digest[CHUNK_DIGEST_BYTES];
+    bool same = db_i64(stmt, 1) == (int64_t)chunk->size;
+    error = db_digest(stmt, 2, stored);
     db_reset(stmt);
-    if (same)
+    error = error ? error : digest_as_stored(tx, *cursor, chunk, digest);
+    if (error)
+        return error;
+    if (same && memcmp(stored, digest, sizeof digest) == 0)
         return 0;
     return problem_set(problem, TG_ECHUNK_CONFLICT, "seq",
                        "attempt %d of task %lld has another chunk %lld already", holder->attempt,

@@ -81,6 +81,10 @@ int schema_verify(struct store_tx *db, const char *path, struct problem *problem
 /* jobs.c: a problem document as JSON text (free()); NULL when out of memory. */
 char *problem_text(const struct problem *reason);
 
+/* chunk_body.c: the digest of a chunk's row. `old`: the row's id is at most blake2b_chunks_until. */
+void chunk_digest(const void *data, size_t size, bool old, uint8_t digest[CHUNK_DIGEST_BYTES]);
+int blake2b_chunks_until(struct store_tx *db, int64_t *id);
+
 /* check.c and backup.c work on a connection of their own. */
 int check_database(struct store_tx *db, void (*fault)(void *arg, const char *text), void *arg, int *faults);
 int backup_database(struct store_tx *db, const char *file, struct problem *problem);

@@ -123,9 +123,16 @@ static const char *const schema_3[] = {
     "CREATE INDEX tasks_by_worker ON tasks (worker) WHERE worker IS NOT NULL;",
     NULL,
 };
+
+/* The digests of chunks are SHA-256 from now on (processors compute it); those of chunks up to this one are
+ * BLAKE2b-256. */
+static const char *const schema_4[] = {
+    "INSERT INTO settings (name, value) SELECT 'blake2b_chunks', coalesce(max(id), 0) FROM chunks;",
+    NULL,
+};
 /* clang-format on */
 
-static const char *const *const migrations[] = {schema_1, schema_2, schema_3};
+static const char *const *const migrations[] = {schema_1, schema_2, schema_3, schema_4};
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int pragma(struct store_tx *db, const char *sql, int64_t *out) {

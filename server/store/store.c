@@ -234,7 +234,9 @@ static void run_group(struct store *store, struct request *first) {
     }
     if (!committed) {
         char detail[PROBLEM_DETAIL_MAX];
-        snprintf(detail, sizeof detail, "%s", sqlite3_errmsg(db->sqlite));
+        snprintf(detail, sizeof detail, "%s",
+                 sqlite3_errcode(db->sqlite) == SQLITE_OK ? tg_error_title(error)
+                                                          : sqlite3_errmsg(db->sqlite));
         log_error("store", "%s: transaction of %d requests rolled back: %s", store->path, taken, detail);
         sums_drop(db);
         if (db_in_transaction(db))

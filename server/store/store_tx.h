@@ -238,7 +238,7 @@ enum chunk_brings {
 struct chunk_ready {
     const void *data; /* borrowed */
     size_t size;
-    uint8_t digest[CHUNK_DIGEST_BYTES]; /* BLAKE2b-256 of data */
+    uint8_t digest[CHUNK_DIGEST_BYTES]; /* SHA-256 of data */
     int64_t units;
     json_t *header; /* owned */
     enum chunk_brings brings;

@@ -159,6 +159,9 @@ def every_earlier_schema_is_upgraded(t):
             submit(server, games=1)
             task = harness.wait_for(lambda: worker.lease(wait_s=1)["tasks"], 10, "a task")[0]
             t.equal(worker.chunk(task, 0, harness.game_chunk()).status, 201, "a chunk is taken")
+            old = expected["chunk"]
+            t.equal(worker.chunk(old, old["seq"], old["data"]).status, 200, "an old chunk is known again")
+            t.equal(worker.chunk(old, old["seq"], harness.game_chunk()).status, 409, "another is not taken for it")
             t.equal(server.stop(), 0, "exit code")
             check_clean(t, folder)
 
@@ -170,8 +173,10 @@ def _restore(dump: pathlib.Path, folder: pathlib.Path):
         jobs = [row[0] for row in database.execute("SELECT id FROM jobs ORDER BY id")]
         games = database.execute("SELECT count(*) FROM games").fetchone()[0]
         checkpoints = database.execute("SELECT count(*) FROM checkpoints").fetchone()[0]
+        row = database.execute("SELECT task, attempt, seq, data FROM chunks WHERE data IS NOT NULL").fetchone()
     database.close()
-    return {"jobs": jobs, "games": games, "checkpoints": checkpoints}
+    return {"jobs": jobs, "games": games, "checkpoints": checkpoints,
+            "chunk": dict(zip(("id", "attempt", "seq", "data"), row))}
 
 
 if __name__ == "__main__":
