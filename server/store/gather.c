@@ -6,15 +6,18 @@
  *      here     |------------- gathered ----------|write|sync  1 write for 30 pages
  *
  * No write of these lies on a page of the page cache, so each costs the kernel two of them, and a commit of
- * four chunks took 70 calls. Here writes that follow one another in the file are gathered, and leave as one
+ * four chunks took 70 calls. Here writes that follow one another in the log are gathered, and leave as one
  * when something else happens to the file: above all the sync, which SQLite asks for before it tells anybody
- * that the frames are there. The same holds for the pages that a checkpoint copies into the database, sorted
- * by number: they are synced before the log that has them too may be begun anew.
+ * that the frames are there.
  *
  * Nothing that SQLite believes to be on disk is ever only in memory: it believes so after xSync, and xSync
- * here writes first and fails when that fails. A reader of another connection looks at a frame or page only
- * after that sync as well, as long as there is one: hence synchronous = FULL. One's own reads are preceded by
- * the write. What is not written when the process ends was never committed.
+ * here writes first and fails when that fails. Other connections look at a frame only after that sync, as
+ * long as there is one: hence synchronous = FULL. One's own reads are preceded by the write. What is not
+ * written when the process ends was never committed.
+ *
+ * Not done: the same for the pages that a checkpoint copies into the database. A checkpoint that does not
+ * come to the end of the log does not sync them before it says that they are there, and looks at no error
+ * then.
  *
  * One file is used by one connection, so by one thread at a time: no locks.
  */
@@ -84,9 +87,7 @@ static int gather_write(sqlite3_file *file, const void *data, int size, sqlite3_
     return code != SQLITE_OK ? code : (call)
 
 static int gather_close(sqlite3_file *file) {
-    flush(file); /* of a transaction that was given up, if anything */
-    free(gather_of(file)->data);
-    gather_of(file)->data = NULL;
+    free(gather_of(file)->data); /* what is in it is of a transaction that was given up */
     return real_of(file)->pMethods->xClose(real_of(file));
 }
 
@@ -106,18 +107,18 @@ static int gather_file_size(sqlite3_file *file, sqlite3_int64 *size) {
     AFTER_FLUSH(real_of(file)->pMethods->xFileSize(real_of(file), size));
 }
 
-static int gather_unlock(sqlite3_file *file, int lock) {
-    AFTER_FLUSH(real_of(file)->pMethods->xUnlock(real_of(file), lock));
-}
+/* ---- handed on as it is ---- */
 
 static int gather_file_control(sqlite3_file *file, int operation, void *arg) {
-    AFTER_FLUSH(real_of(file)->pMethods->xFileControl(real_of(file), operation, arg));
+    return real_of(file)->pMethods->xFileControl(real_of(file), operation, arg);
 }
-
-/* ---- handed on as it is ---- */
 
 static int gather_lock(sqlite3_file *file, int lock) {
     return real_of(file)->pMethods->xLock(real_of(file), lock);
+}
+
+static int gather_unlock(sqlite3_file *file, int lock) {
+    return real_of(file)->pMethods->xUnlock(real_of(file), lock);
 }
 
 static int gather_check_reserved(sqlite3_file *file, int *reserved) {
@@ -132,25 +133,9 @@ static int gather_characteristics(sqlite3_file *file) {
     return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
 }
 
-static int gather_shm_map(sqlite3_file *file, int region, int size, int extend, void volatile **memory) {
-    return real_of(file)->pMethods->xShmMap(real_of(file), region, size, extend, memory);
-}
-
-static int gather_shm_lock(sqlite3_file *file, int offset, int count, int flags) {
-    return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
-}
-
-static void gather_shm_barrier(sqlite3_file *file) {
-    real_of(file)->pMethods->xShmBarrier(real_of(file));
-}
-
-static int gather_shm_unmap(sqlite3_file *file, int remove) {
-    return real_of(file)->pMethods->xShmUnmap(real_of(file), remove);
-}
-
-/* Version 2: without the memory mapping of version 3, which would read past what is gathered. */
+/* Version 1: shared memory is the database file's, and nothing maps the log into memory. */
 static const sqlite3_io_methods methods = {
-    .iVersion = 2,
+    .iVersion = 1,
     .xClose = gather_close,
     .xRead = gather_read,
     .xWrite = gather_write,
@@ -163,10 +148,6 @@ static const sqlite3_io_methods methods = {
     .xFileControl = gather_file_control,
     .xSectorSize = gather_sector_size,
     .xDeviceCharacteristics = gather_characteristics,
-    .xShmMap = gather_shm_map,
-    .xShmLock = gather_shm_lock,
-    .xShmBarrier = gather_shm_barrier,
-    .xShmUnmap = gather_shm_unmap,
 };
 
 /* ---- the VFS ---- */
@@ -175,10 +156,10 @@ static sqlite3_vfs *system_vfs(sqlite3_vfs *vfs) {
     return vfs->pAppData;
 }
 
-/* The database and its log; journals and temporary files are the system's alone. */
+/* The log; other files are the system's alone. */
 static int gather_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags) {
     struct gather_file *gather = gather_of(file);
-    if (!(flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
+    if (!(flags & SQLITE_OPEN_WAL)) {
         return system_vfs(vfs)->xOpen(system_vfs(vfs), name, file, flags, out_flags);
     }
     memset(gather, 0, sizeof *gather);
@@ -196,7 +177,7 @@ static void make_vfs(void) {
     if (system == NULL) {
         return;
     }
-    gather = *system; /* its functions for paths, time and randomness ask for nothing of ours */
+    gather = *system; /* what is copied asks for nothing of the struct: only opening has state */
     gather.pNext = NULL;
     gather.zName = "tengen-gather";
     gather.pAppData = system;

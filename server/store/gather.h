@@ -1,4 +1,4 @@
-/* gather.h - a SQLite VFS that hands the pages of a commit to the kernel in one piece. See gather.c. */
+/* gather.h - a SQLite VFS that writes the pages of a commit to the log in one piece. See gather.c. */
 #ifndef TENGEN_STORE_GATHER_H
 #define TENGEN_STORE_GATHER_H
 

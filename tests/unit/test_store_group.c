@@ -116,6 +116,36 @@ static void the_log_does_not_grow_for_ever(void **state) {
     free(piece);
 }
 
+static int work_many_blobs(struct store_tx *tx, void *arg, struct problem *problem) {
+    struct write_one *write = arg;
+    int error = 0;
+    for (int i = 0; i < write->number && !error; i++)
+        error = work_blob(tx, arg, problem);
+    return !error && write->fails ? problem_set(problem, TG_EINVALID, "x", "on purpose") : error;
+}
+
+/* SQLite then writes pages to the log before the commit, reads them again, and after a rollback writes others
+ * over them. */
+static void a_transaction_may_be_larger_than_the_cache(void **state) {
+    enum { PIECES = 64 }; /* 16 MiB; the cache has 8 */
+    struct store *store = fixture_open(*state);
+    char *piece = malloc(CONTENT_PIECE_BYTES);
+    for (int round = 0; round < 4; round++) {
+        memset(piece, 'a' + round, CONTENT_PIECE_BYTES);
+        struct write_one write = {
+            .number = PIECES, .fails = round % 2 == 0, .data = piece, .size = CONTENT_PIECE_BYTES};
+        assert_int_equal(store_write_now(store, work_many_blobs, &write, NULL),
+                         write.fails ? TG_EINVALID : 0);
+        write = (struct write_one){.number = round};
+        must(store_write_now(store, work_setting, &write, NULL));
+        fixture_check_clean(store);
+    }
+    for (int round = 0; round < 4; round++)
+        assert_true(stored(store, round));
+    store_close(store);
+    free(piece);
+}
+
 static void queued_writes_share_a_commit(void **state) {
     struct store *store = fixture_open(*state);
     static struct write_one writes[WRITES];
@@ -358,6 +388,8 @@ static void a_full_disk_is_survived(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_log_does_not_grow_for_ever, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_transaction_may_be_larger_than_the_cache, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(queued_writes_share_a_commit, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_group_has_a_limit, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_says_busy, fixture_setup, fixture_teardown),
