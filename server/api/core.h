@@ -52,7 +52,8 @@ struct api {
     bool stopping;
     int open_handles; /* while closing */
 
-    uv_async_t deliver;  /* the store has finished something */
+    uv_poll_t deliver; /* the store has finished something, and said so by deliver_fd */
+    int deliver_fd;
     uv_timer_t clock;    /* the scheduler's next lapse or end of back-off */
     uv_timer_t chores;   /* writes back, drops what is not retained, looks for silent workers */
     uv_idle_t turn;      /* active for one turn of the loop after the scheduler was changed */

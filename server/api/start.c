@@ -1,7 +1,10 @@
 /* start.c - from the store to a running coordinator, and back. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "server/api/fleet.h"
@@ -146,18 +149,23 @@ int api_restore(struct api *api, struct problem *problem) {
 
 /* ---- open ---- */
 
+/* An eventfd of our own instead of a uv_async: the loop of that one spins while the sender is not yet back
+ * from its write, which on two busy processors is often. */
 static void on_notify(void *arg) {
-    uv_async_send(&((struct api *)arg)->deliver);
+    eventfd_write(((struct api *)arg)->deliver_fd, 1);
 }
 
-static void on_deliver(uv_async_t *async) {
-    struct api *api = async->data;
+static void on_deliver(uv_poll_t *poll, int status, int events) {
+    struct api *api = poll->data;
+    eventfd_t count;
+    eventfd_read(api->deliver_fd, &count);
     if (api->store) {
         store_deliver(api->store);
     }
 }
 
 static void free_api(struct api *api) {
+    close(api->deliver_fd);
     live_destroy(api->live); /* its entries are linked to their jobs */
     jobs_destroy(api->jobs);
     fleet_destroy(api->fleet);
@@ -207,7 +215,8 @@ static bool make_parts(struct api *api) {
 }
 
 static void make_handles(struct api *api) {
-    uv_async_init(api->loop, &api->deliver, on_deliver);
+    uv_poll_init(api->loop, &api->deliver, api->deliver_fd);
+    uv_poll_start(&api->deliver, UV_READABLE, on_deliver);
     uv_timer_init(api->loop, &api->clock);
     uv_timer_init(api->loop, &api->chores);
     uv_idle_init(api->loop, &api->turn);
@@ -232,6 +241,11 @@ int api_open(uv_loop_t *loop, const struct api_settings *settings, struct api **
         return problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");
     }
     api->loop = loop;
+    api->deliver_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (api->deliver_fd < 0) {
+        free(api);
+        return problem_set(problem, TG_EIO, NULL, "no event descriptor: %s", strerror(errno));
+    }
     api->settings = *settings;
     api->started_ms = clock_wall_ms();
     api_limit_bodies(settings);

@@ -41,10 +41,18 @@ static void cut(struct http_server *server, struct http_conn *conn) {
         return;
     }
     server->stats.timed_out++;
+    if (!conn->connection &&
+        (conn->tls || conn->told)) { /* nothing that it would understand, or heard already */
+        door_close(server, conn);
+        return;
+    }
     problem_set(&problem, TG_ETIMEOUT, body ? "body" : "header",
                 body ? "the request's body came too slowly; send it without a pause, or in smaller parts"
                      : "the request's header did not arrive in time; send it without a pause");
     own_errors_say(conn, &problem);
+    if (!conn->connection) {
+        door_close(server, conn);
+    }
 }
 
 static void on_sweep(uv_timer_t *timer);
@@ -103,54 +111,52 @@ void conn_setup(struct http_server *server) {
     server->receiving.patience_ms = server->fresh.patience_ms;
 }
 
-/* ---- MHD's callbacks ---- */
+/* ---- from accept to close ---- */
 
-enum MHD_Result conn_accept(void *arg, const struct sockaddr *address, socklen_t size) {
-    struct http_server *server = arg;
+struct http_conn *conn_new(struct http_server *server, int fd, const struct sockaddr_storage *address,
+                           socklen_t size) {
     struct peer_address peer;
     bool loopback;
-    peer_address(address, &peer, &loopback);
+    peer_address((const struct sockaddr *)address, &peer, &loopback);
     if (!loopback && peers_connections(server->peers, &peer) >= server->options.connections_per_peer) {
-        server->stats.refused++;
-        return MHD_NO;
+        return NULL;
     }
-    return MHD_YES;
-}
-
-static void opened(struct http_server *server, struct MHD_Connection *connection, void **context) {
     struct http_conn *conn = calloc(1, sizeof *conn);
-    *context = conn;
     if (!conn) {
-        return; /* requests on it get 503 */
+        return NULL;
     }
-    conn->connection = connection;
-    conn->tls = server->tls;
-    conn->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    peer_address(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
-                 &conn->peer, &conn->loopback);
+    *conn = (struct http_conn){.fd = fd,
+                               .tls = server->tls,
+                               .address = *address,
+                               .address_size = size,
+                               .peer = peer,
+                               .loopback = loopback};
     peers_connected(server->peers, &conn->peer, 1);
     list_append(&server->fresh, conn);
     server->stats.connections++;
     server->stats.accepted++;
     arm_sweep(server);
+    return conn;
 }
 
-static void closed(struct http_server *server, struct http_conn *conn) {
-    if (!conn) {
-        return;
-    }
+void conn_free(struct http_server *server, struct http_conn *conn) {
     list_remove(conn);
     peers_connected(server->peers, &conn->peer, -1);
     server->stats.connections--;
     free(conn);
+    door_open(server);
 }
 
 void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
                  enum MHD_ConnectionNotificationCode code) {
+    struct http_server *server = arg;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        opened(arg, connection, context);
+        struct http_conn *conn = server->entering;
+        server->entering = NULL;
+        conn->connection = connection;
+        *context = conn;
     } else {
-        closed(arg, *context);
+        conn_free(server, *context);
         *context = NULL;
     }
 }

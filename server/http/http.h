@@ -1,5 +1,8 @@
 /* http.h - the coordinator's HTTP edge: libmicrohttpd turned by the libuv loop.
  *
+ *      accept ──> first bytes (door.c) ──> not HTTP: 400
+ *                        │
+ *                        v
  *        epoll descriptor of libmicrohttpd
  *      uv_poll ───────────┐
  *      uv_timer ──────────┼──> MHD_run ──> headers complete ──> limits, Host, route, rate, authorize, type,

@@ -22,12 +22,15 @@ struct http_conn {
     struct http_conn *previous, *next;
     struct conn_list *list; /* NULL: it is our turn */
     int64_t deadline_ms;
-    struct MHD_Connection *connection;
+    struct MHD_Connection *connection; /* NULL: still at the door */
     int fd;
     bool tls;
+    bool told; /* at the door: that it is not let in, and why */
+    struct sockaddr_storage address;
+    socklen_t address_size;
     struct peer_address peer;
     bool loopback;
-    uint64_t received; /* bytes of body since it was put into `receiving` */
+    uint64_t received; /* bytes of body since it was put into `receiving`; at the door: bytes dropped */
 };
 
 struct conn_list {
@@ -51,6 +54,11 @@ struct http_server {
     int64_t sweep_due_ms;
     uv_prepare_t prepare;
     uv_idle_t idle;
+    uv_poll_t listener, door;
+    uv_timer_t pause; /* runs while nothing is accepted */
+    int door_epoll;   /* the sockets at the door */
+    bool door_shut;
+    struct http_conn *entering; /* while MHD_add_connection runs */
     int open_handles;
     bool kicked;
 
@@ -113,12 +121,21 @@ void http_kick(struct http_server *server); /* let libmicrohttpd run before the 
 void conn_setup(struct http_server *server);
 void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
                  enum MHD_ConnectionNotificationCode code);
-enum MHD_Result conn_accept(void *arg, const struct sockaddr *address, socklen_t size);
+/* NULL: out of memory, or its address has too many. It is then `fresh`. */
+struct http_conn *conn_new(struct http_server *server, int fd, const struct sockaddr_storage *address,
+                           socklen_t size);
+void conn_free(struct http_server *server, struct http_conn *conn);
 struct http_conn *conn_of(struct MHD_Connection *connection);
 void conn_begin_request(struct http_server *server, struct http_conn *conn);
 void conn_end_request(struct http_server *server, struct http_conn *conn);
 void conn_await_body(struct http_server *server, struct http_conn *conn); /* from now on it owes us a body */
 void conn_stop_waiting(struct http_conn *conn);                           /* it does not, for now */
+/* door.c */
+int door_setup(struct http_server *server, struct problem *problem);
+void door_attach(struct http_server *server);
+void door_open(struct http_server *server); /* accept again, if that was paused */
+void door_close(struct http_server *server, struct http_conn *conn);
+void door_close_all(struct http_server *server);
 /* request.c */
 void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, const char *url,
@@ -138,5 +155,7 @@ enum MHD_Result own_errors_queue(struct MHD_Connection *connection, unsigned sta
 struct MHD_Response *own_errors_response(unsigned status);
 /* Answers past MHD, which takes no answer in the middle of a request, and shuts the socket down. */
 void own_errors_say(struct http_conn *conn, const struct problem *problem);
+/* The same in plain text, whatever the port speaks, and without hanging up. */
+void own_errors_write(struct http_conn *conn, const struct problem *problem);
 
 #endif

@@ -93,7 +93,7 @@ static ssize_t send_tls(struct http_conn *conn, const void *data, size_t size) {
     return function(info->tls_session, data, size); /* refuses by itself before the handshake is over */
 }
 
-void own_errors_say(struct http_conn *conn, const struct problem *problem) {
+static void write_answer(struct http_conn *conn, const struct problem *problem, bool tls) {
     json_t *document = problem_to_json(problem);
     char *body = json_text(document);
     struct buf text = BUF_INIT;
@@ -102,13 +102,21 @@ void own_errors_say(struct http_conn *conn, const struct problem *problem) {
                            "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: " PROBLEM_MEDIA_TYPE
                            "\r\nContent-Length: %zu\r\n\r\n%s",
                            status, MHD_get_reason_phrase_for(status), strlen(body), body) == TG_OK) {
-        ssize_t sent = conn->tls ? send_tls(conn, text.data, text.size)
-                                 : send(conn->fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t sent = tls ? send_tls(conn, text.data, text.size)
+                           : send(conn->fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
         (void)sent; /* who does not hear it is hung up on all the same */
     }
     buf_free(&text);
     free(body);
     json_decref(document);
+}
+
+void own_errors_write(struct http_conn *conn, const struct problem *problem) {
+    write_answer(conn, problem, false);
+}
+
+void own_errors_say(struct http_conn *conn, const struct problem *problem) {
+    write_answer(conn, problem, conn->tls);
     shutdown(conn->fd, SHUT_RDWR);
 }
 

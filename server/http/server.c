@@ -1,6 +1,7 @@
 /* server.c - libmicrohttpd without threads, turned by the libuv loop.
  *
- * MHD keeps an epoll descriptor of its own, which is readable when one of its sockets is: a uv_poll watches
+ * MHD has no listening socket: connections come to it through door.c, which looks at their first bytes. It
+ * keeps an epoll descriptor of its own, which is readable when one of its sockets is: a uv_poll watches
  * it. What that descriptor does not show are timeouts (uv_timer by MHD_get_timeout) and connections that were
  * resumed or have data buffered already: those "kicks" are served by a uv_prepare, right before the loop
  * would go to sleep. When MHD still has something to do then, a uv_idle keeps the loop from sleeping. */
@@ -150,12 +151,11 @@ static void on_mhd_log(void *arg, const char *format, va_list arguments) {
 
 static int start_daemon(struct http_server *server, struct problem *problem) {
     const struct http_options *options = &server->options;
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
     struct MHD_OptionItem items[16];
     int count = 0;
 #define ITEM(name, number, pointer)                                                                          \
     items[count++] = (struct MHD_OptionItem){(name), (intptr_t)(number), (pointer)}
-    ITEM(MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL);
     ITEM(MHD_OPTION_CONNECTION_LIMIT, options->connections, NULL);
     ITEM(MHD_OPTION_CONNECTION_TIMEOUT, options->idle_s, NULL);
     ITEM(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL);
@@ -173,8 +173,8 @@ static int start_daemon(struct http_server *server, struct problem *problem) {
     ITEM(MHD_OPTION_END, 0, NULL);
 #undef ITEM
     server->daemon =
-        MHD_start_daemon(flags, 0, conn_accept, server, request_access, server, MHD_OPTION_EXTERNAL_LOGGER,
-                         on_mhd_log, NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+        MHD_start_daemon(flags, 0, NULL, NULL, request_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log,
+                         NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (!server->daemon) {
         return server->tls
                    ? problem_set(problem, TG_EINVALID, "tls_cert",
@@ -193,17 +193,21 @@ static void attach(struct http_server *server) {
     uv_timer_init(server->loop, &server->sweep);
     uv_prepare_init(server->loop, &server->prepare);
     uv_idle_init(server->loop, &server->idle);
-    server->open_handles = 5;
+    server->open_handles = 8;
     server->poll.data = server->timer.data = server->sweep.data = server->prepare.data = server->idle.data =
         server;
     conn_setup(server);
     uv_poll_start(&server->poll, UV_READABLE, on_poll);
     uv_prepare_start(&server->prepare, on_prepare);
+    door_attach(server);
 }
 
 static void release(struct http_server *server) {
     if (server->listen_fd >= 0) {
         close(server->listen_fd);
+    }
+    if (server->door_epoll >= 0) {
+        close(server->door_epoll);
     }
     router_destroy(server->router);
     peers_destroy(server->peers);
@@ -219,7 +223,7 @@ int http_create(uv_loop_t *loop, const struct http_options *options, struct http
     }
     server->loop = loop;
     server->options = *options;
-    server->listen_fd = -1;
+    server->listen_fd = server->door_epoll = -1;
     server->tls = options->tls_cert != NULL;
     while (options->routes[server->route_count].method) {
         server->route_count++;
@@ -230,6 +234,9 @@ int http_create(uv_loop_t *loop, const struct http_options *options, struct http
     int error = server->router && server->peers && server->route_stats
                     ? open_listener(server, problem)
                     : problem_set(problem, TG_ENO_MEMORY, NULL, "out of memory");
+    if (!error) {
+        error = door_setup(server, problem);
+    }
     if (!error) {
         error = start_daemon(server, problem);
     }
@@ -267,8 +274,11 @@ void http_destroy(struct http_server *server) {
     server->drained = NULL;
     MHD_run(
         server->daemon); /* takes up what was resumed: MHD must not be stopped with suspended connections */
+    uv_close((uv_handle_t *)&server->listener, on_closed);
+    uv_close((uv_handle_t *)&server->door, on_closed);
+    uv_close((uv_handle_t *)&server->pause, on_closed);
+    door_close_all(server);
     MHD_stop_daemon(server->daemon);
-    server->listen_fd = -1; /* MHD has closed it */
     uv_close((uv_handle_t *)&server->poll, on_closed);
     uv_close((uv_handle_t *)&server->timer, on_closed);
     uv_close((uv_handle_t *)&server->sweep, on_closed);

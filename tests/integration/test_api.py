@@ -679,7 +679,7 @@ def https(t):
     with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
         plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with contextlib.suppress(ConnectionError):
-            t.true(b"200 OK" not in plain.recv(1000), "plain HTTP gets no answer")
+            t.true(b"200 OK" not in plain.recv(1000), "plain HTTP is not served")
     t.equal(server.api.get("/healthz").status, 200, "and harms nobody")
 
 

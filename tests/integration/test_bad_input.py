@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import shutil
 import re
 import socket
 import sqlite3
@@ -327,11 +328,57 @@ def no_http_at_all(t):
             t.equal(status_of(got), 400, f"{got!r}")
             t.equal(json.loads(body)["field"], "Content-Length", "field")
             t.contains(head, b"Content-Length: %d" % len(body), "the length of what follows")
-    for sent in (b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", bytes(range(256)) * 40,
-                 b"\r\n" * 1000, b"\0" * 5000 + b"\r\n\r\n"):
+    for sent in (b"garbage\r\n\r\n", b"hello\n", b"hello world\r\n\r\n", b"\r\n" * 1000, b"\0" * 5000 + b"\r\n\r\n",
+                 bytes(range(256)) * 40, b"a" * 5000):
         with t.subtest(f"garbage {sent[:12]!r}"):
-            got = server.api.raw(sent, timeout=3)
-            t.true(got == b"" or status_of(got) // 100 == 4, f"hung up, or told: {got[:200]!r}")
+            told_to_speak_http(t, server.api.raw(sent, timeout=3), "HTTP/1.1")
+    with t.subtest("a word that comes in pieces"):
+        with server.api.connect() as slow:
+            slow.settimeout(10 * harness.SLOW)
+            for piece in (b"\r\n", b"hel", b"lo\r\n"):
+                slow.sendall(piece)
+            told_to_speak_http(t, slow.makefile("rb").read(), "HTTP/1.1")
+    with t.subtest("a word, and nothing after it"):
+        with server.api.connect() as slow:
+            slow.settimeout(10 * harness.SLOW)
+            slow.sendall(b"hello")
+            slow.shutdown(socket.SHUT_WR)
+            told_to_speak_http(t, slow.makefile("rb").read(), "HTTP/1.1")
+    with t.subtest("a TLS handshake"):
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
+        told_to_speak_http(t, server.api.raw(hello, timeout=3), "http://")
+    with t.subtest("a request that comes a byte at a time"):
+        with server.api.connect() as slow:
+            slow.settimeout(10 * harness.SLOW)
+            for byte in b"\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":
+                slow.sendall(bytes([byte]))
+            t.equal(status_of(slow.makefile("rb").read()), 200, "status")
+    unharmed(t, server)
+
+
+def told_to_speak_http(t, got, word):
+    """The whole of an answer to what is no request: 400, a problem that names the remedy, and the end."""
+    head, _, body = got.partition(b"\r\n\r\n")
+    t.equal(status_of(got), 400, f"{got[:300]!r}")
+    t.contains(head, b"Content-Type: application/problem+json", "its type")
+    problem = json.loads(body)
+    t.equal((problem["status"], problem["code"]), (400, "invalid"), "problem")
+    t.contains(problem["detail"], word, "the remedy")
+
+
+def plain_words_to_a_tls_port(t):
+    if not shutil.which("openssl"):
+        t.skip("there is no openssl to make a certificate with")
+    folder = t.folder("cert")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    t.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+          "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", check=0)
+    server = t.server(tls_cert=cert, tls_key=key, tls_ca=cert)
+    plain = harness.Api(f"http://127.0.0.1:{server.port}")
+    with t.subtest("plain HTTP"):
+        told_to_speak_http(t, plain.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", timeout=3), "https://")
+    with t.subtest("garbage"):
+        told_to_speak_http(t, plain.raw(b"hello\r\n\r\n", timeout=3), "HTTP/1.1")
     unharmed(t, server)
 
 
@@ -562,5 +609,5 @@ def a_full_disk(t):
 
 if __name__ == "__main__":
     harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, more_workers_than_may_be, tokens_and_roles, no_http_at_all,
-                bodies_that_do_not_come, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
+                plain_words_to_a_tls_port, bodies_that_do_not_come, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
                 no_database_of_ours, a_read_only_folder, a_full_disk, timeout=120)

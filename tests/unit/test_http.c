@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include "server/http/door.h"
 #include "server/http/peers.h"
 #include "server/http/router.h"
 
@@ -155,6 +156,41 @@ static void connections_are_counted(void **state) {
     peers_destroy(peers);
 }
 
+static void judged(const char *bytes, size_t size, bool tls, enum door_verdict verdict) {
+    assert_int_equal(door_judge((const uint8_t *)bytes, size, tls), verdict);
+}
+
+static void first_bytes_are_judged(void **state) {
+    static const char request[] = "\r\nGET / HTTP/1.1\r\n";
+    for (size_t size = 0; size < sizeof request - 1; size++)
+        judged(request, size, false, size < 6 ? DOOR_WAIT : DOOR_ENTER);
+    judged("M-SEARCH * HTTP/1.1", 19, false, DOOR_ENTER);
+    judged("GET /", 5, true, DOOR_PLAIN_ON_TLS);
+    judged("\x16\x03\x01", 3, false, DOOR_TLS_ON_PLAIN);
+    judged("\x16\x03\x01", 3, true, DOOR_ENTER);
+    judged("\x16", 1, false, DOOR_WAIT);
+    judged("\x16\x04", 2, true, DOOR_GARBAGE);
+    judged("hello\r\n", 7, false, DOOR_GARBAGE);
+    judged("hello\r\n", 7, true, DOOR_GARBAGE);
+    judged(" GET /", 6, false, DOOR_GARBAGE);
+    judged("G\0T /", 5, false, DOOR_GARBAGE);
+    judged("GET\t/", 5, false, DOOR_GARBAGE);
+    judged("\xc3\xa9 /", 4, false, DOOR_GARBAGE);
+}
+
+/* However many there are: a verdict comes. */
+static void no_bytes_are_waited_for_without_end(void **state) {
+    char bytes[DOOR_BYTES];
+    for (int byte = 0; byte < 256; byte++) {
+        memset(bytes, byte, sizeof bytes);
+        judged(bytes, sizeof bytes, false, DOOR_GARBAGE);
+        judged(bytes, sizeof bytes, true, DOOR_GARBAGE);
+    }
+    memset(bytes, 'a', sizeof bytes);
+    memcpy(bytes, "\r\n\r\n\r\n\r\n", 8);
+    judged(bytes, sizeof bytes, false, DOOR_GARBAGE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_find_their_routes),
@@ -164,6 +200,8 @@ int main(void) {
         cmocka_unit_test(a_network_of_ipv6_is_one_peer),
         cmocka_unit_test(the_bucket_fills_again),
         cmocka_unit_test(connections_are_counted),
+        cmocka_unit_test(first_bytes_are_judged),
+        cmocka_unit_test(no_bytes_are_waited_for_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
