@@ -725,7 +725,8 @@ def describe(error):
         where = [f"{pathlib.Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)
                  if f.filename != __file__]
         return f"{error}\n  at {' < '.join(reversed(where))}"
-    return "".join(traceback.format_exception(error)).rstrip()
+    name = type(error).__name__
+    return f"{name}: {error}\n" + "".join(traceback.format_exception(error)).rstrip()
 
 
 class Reporter:
