@@ -211,6 +211,7 @@ static int open_http(struct program *program, struct problem *problem) {
         .header_s = (int)option_int(options, "header_s"),
         .idle_s = (int)option_int(options, "idle_s"),
         .body_bytes_per_s = 1024,
+        .bodies_max = (size_t)option_int(options, "max_bodies_mib") << 20,
         .routes = api_routes(),
         .authorize = api_authorize,
         .local_only = api_is_tokenless,

@@ -116,6 +116,11 @@ static int check_head(const uint8_t *at, size_t size, struct problem *problem) {
     return TG_OK;
 }
 
+size_t chunk_raw_size(const void *data, size_t size) {
+    size_t raw = size < CHUNK_HEAD_BYTES ? 0 : read_u32((const uint8_t *)data + RAW_SIZE_AT);
+    return raw < CHUNK_RAW_MAX ? raw : CHUNK_RAW_MAX;
+}
+
 int chunk_open(const void *data, size_t size, struct chunk_view *view, struct problem *problem) {
     struct problem local = {0};
     if (!problem)

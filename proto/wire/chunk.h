@@ -38,6 +38,8 @@ struct chunk_view {
 };
 void chunk_view_free(struct chunk_view *view);
 
+/* What the head says that the body unpacks to, before anything is checked; at most CHUNK_RAW_MAX. */
+size_t chunk_raw_size(const void *data, size_t size);
 /* Checks magic, sizes, checksum and header (strict JSON; units 0..1e9; counters finite) without unpacking. */
 int chunk_open(const void *data, size_t size, struct chunk_view *view, struct problem *problem);
 /* Unpacks the body, appending raw_size bytes to *out; refuses a body that unpacks to any other size. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/clock.h"
+#include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
 #include "server/api/fleet.h"
 #include "server/api/handlers.h"
@@ -280,6 +281,7 @@ void handle_task_chunk(struct http_request *request, void *context) {
     struct worker *worker;
     int64_t attempt = 0;
     size_t size;
+    const uint8_t *body;
     struct chunk_call *call = call_begin(request, context, sizeof *call);
     if (!call || call_param_id(request, &call->holder.task) != TG_OK) {
         return;
@@ -291,16 +293,20 @@ void handle_task_chunk(struct http_request *request, void *context) {
     error = error ? error : http_on_free(request, release_chunk, call);
     call->holder.attempt = (int)attempt;
     call->now_ms = clock_wall_ms();
-    http_body(request, &size);
+    body = http_body(request, &size);
     if (!error && size <= INLINE_MAX) {
         error = prepare(call, &problem);
+    }
+    bool whole =
+        call->prepared && call->ready.brings != CHUNK_CHECKPOINT && call->ready.brings != CHUNK_REPORT;
+    if (!error && !whole) { /* may be unpacked */
+        error = http_hold(request, chunk_raw_size(body, size), &problem);
     }
     if (call_failed(&call->call, error, &problem)) {
         return;
     }
     sched_beat(api->sched, call->holder.task, call->holder.attempt, call->holder.worker, api_now());
-    bool whole = call->ready.brings == CHUNK_EXPERIENCE || call->ready.brings == CHUNK_UNITS;
-    if (call->prepared && whole) {
+    if (whole) {
         call_append(&call->call, insert_chunk, chunk_inserted);
     } else {
         call_read(&call->call, prepare_work, chunk_prepared);

@@ -85,6 +85,7 @@ static void edge(struct buf *out, const struct api *api) {
     http_stats(api->http, &stats);
     gauge(out, "http_connections", "Open connections", stats.connections);
     gauge(out, "http_requests_in_flight", "Requests being served", stats.requests);
+    gauge(out, "http_body_bytes", "Bytes of bodies held in memory", (double)stats.held_bytes);
     gauge(out, "http_requests_suspended", "Requests that wait for the disk or for something to happen",
           stats.suspended);
     counter(out, "http_connections_accepted_total", "Connections accepted", stats.accepted);

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { CHORES_MS = 60000, RETAIN_ROWS = 256, KEEP_KEYS_MS = 24 * 3600 * 1000 };
+enum { CHORES_MS = 60000, RETAIN_ROWS = 256, RETAIN_STATES = 4, KEEP_KEYS_MS = 24 * 3600 * 1000 };
 
 /* ---- lapses ---- */
 
@@ -128,7 +128,7 @@ struct write_back {
     struct note *tokens, *workers;
     size_t token_count, worker_count, token_room, worker_room;
     int64_t now_ms;
-    int dropped;
+    int dropped, states_dropped;
 };
 
 static void add_note(struct note **list, size_t *count, size_t *room, int64_t id, int64_t time_ms) {
@@ -159,12 +159,14 @@ static int write_notes(struct store_tx *tx, void *arg, struct problem *problem) 
         error = worker_seen(tx, back->workers[i].id, back->workers[i].time_ms);
     }
     error = error ? error : idempotency_purge(tx, back->now_ms - KEEP_KEYS_MS);
+    error = error ? error : checkpoint_retain(tx, RETAIN_STATES, &back->states_dropped);
     return error ? error : chunk_retain(tx, back->now_ms, RETAIN_ROWS, &back->dropped);
 }
 
 static void notes_written(void *arg, int error, const struct problem *problem) {
     struct write_back *back = arg;
-    if (!error && back->dropped == RETAIN_ROWS && !back->api->stopping) {
+    bool more = back->dropped == RETAIN_ROWS || back->states_dropped == RETAIN_STATES;
+    if (!error && more && !back->api->stopping) {
         api_write_back(back->api); /* more to drop */
     }
     free(back->tokens);

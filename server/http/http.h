@@ -66,6 +66,7 @@ struct http_options {
     int header_s;                    /* a request's header must be complete within this */
     int idle_s;                      /* between requests, and without any progress */
     int body_bytes_per_s;            /* slowest body that is borne with, over every header_s */
+    size_t bodies_max;               /* bytes of bodies in memory, of all requests together: see http_hold */
     const struct http_route *routes; /* ended by a NULL method; must outlive the server */
     /* 0, or the error that the request gets. Called before a byte of body is accepted. */
     int (*authorize)(void *context, struct http_request *request, unsigned access, struct problem *problem);
@@ -98,6 +99,10 @@ int http_query_int(const struct http_request *request, const char *name, int64_t
 const char *http_header(const struct http_request *request, const char *name); /* NULL when absent */
 const char *http_cookie(const struct http_request *request, const char *name);
 const uint8_t *http_body(const struct http_request *request, size_t *size); /* whole bodies only */
+/* Counts `bytes` more as held in memory by the request until it is freed; its body is counted before it
+ * comes. TG_EBUSY: all together would hold more than bodies_max. What is small (64 KiB in all), and a request
+ * that is alone, is never refused. */
+int http_hold(struct http_request *request, size_t bytes, struct problem *problem);
 bool http_peer_is_loopback(const struct http_request *request);
 bool http_names_loopback(const char *host); /* a Host header's text */
 bool http_is_tls(const struct http_request *request);
@@ -183,6 +188,7 @@ struct http_route_stats {
 };
 struct http_stats {
     int connections, requests, suspended;
+    size_t held_bytes; /* see http_hold */
     uint64_t accepted, refused, rate_limited, timed_out;
 };
 void http_stats(const struct http_server *server, struct http_stats *out);

@@ -13,6 +13,7 @@ enum {
     HEADERS_MAX = 16 << 10,
     CONNECTION_MEMORY =
         64 << 10, /* more than URI_MAX + HEADERS_MAX, so that ours are the limits that speak first */
+    HELD_FREELY = 64 << 10, /* bytes that a request may hold whatever others do */
     DISCARD_MAX = 16 << 20, /* of a body that was refused half-way: read on to be polite, but not for ever */
 };
 
@@ -104,6 +105,7 @@ struct http_request {
     int status;
 
     struct buf body;
+    size_t held_bytes;
     uint64_t received;
     struct http_sink sink;
 

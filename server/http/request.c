@@ -226,6 +226,15 @@ static int check_open(struct http_request *request, const char *method, const st
     return error;
 }
 
+/* Room for a body whose size is known. */
+static int make_room(struct http_request *request, size_t size, struct problem *problem) {
+    int error = http_hold(request, size, problem);
+    if (!error && buf_reserve(&request->body, size) != TG_OK) {
+        error = problem_set(problem, TG_ENO_MEMORY, NULL, "the server is out of memory; try again later");
+    }
+    return error;
+}
+
 static void open_request(struct http_request *request, const char *url, const char *method) {
     struct header_size size = {0};
     struct problem problem = {0};
@@ -247,8 +256,8 @@ static void open_request(struct http_request *request, const char *url, const ch
     if (route->stream) {
         request->dispatched = true;
         route->handle(request, request->server->options.context);
-    } else if (size.content_length && buf_reserve(&request->body, (size_t)size.content_length) != TG_OK) {
-        http_reply_error(request, TG_ENO_MEMORY, NULL, "the server is out of memory; try again later");
+    } else if (size.content_length && make_room(request, (size_t)size.content_length, &problem) != TG_OK) {
+        http_reply_problem(request, &problem);
     }
 }
 
@@ -271,12 +280,32 @@ static enum MHD_Result take_piece(struct http_request *request, const char *data
         }
         return MHD_YES;
     }
-    int error = buf_append(&request->body, data, *size);
+    struct problem problem = {0};
+    size_t room = request->held_bytes - request->body.size; /* 0 where its size was not told */
+    int error = *size > room ? http_hold(request, *size - room, &problem) : TG_OK;
+    if (!error && buf_append(&request->body, data, *size) != TG_OK) {
+        error =
+            problem_set(&problem, TG_ETOO_LARGE, "body", "may have %zu bytes, has more", request->body.limit);
+    }
     if (error) {
-        http_reply_error(request, error, "body", "may have %zu bytes, has more", request->body.limit);
+        http_reply_problem(request, &problem);
     }
     *size = 0;
     return MHD_YES;
+}
+
+int http_hold(struct http_request *request, size_t bytes, struct problem *problem) {
+    struct http_server *server = request->server;
+    size_t all = server->stats.held_bytes, others = all - request->held_bytes;
+    if (request->held_bytes + bytes > HELD_FREELY && others > 0 && all + bytes > server->options.bodies_max) {
+        return problem_set(problem, TG_EBUSY, "body",
+                           "the bodies of other requests fill the memory that is meant for them (%zu of %zu "
+                           "bytes); try again in a moment",
+                           others, server->options.bodies_max);
+    }
+    server->stats.held_bytes += bytes;
+    request->held_bytes += bytes;
+    return TG_OK;
 }
 
 void http_receive(struct http_request *request, const struct http_sink *sink) {
@@ -422,6 +451,7 @@ void request_completed(void *arg, struct MHD_Connection *connection, void **cont
         MHD_destroy_response(request->held);
     }
     release_memory(request);
+    server->stats.held_bytes -= request->held_bytes;
     buf_free(&request->body);
     free(request);
 }

@@ -8,7 +8,8 @@
  *
  * What stays, decided anew whenever a task brings a checkpoint, so that no job fills the disk:
  *     "state"     the newest one, and that of the pair that counts (which may be older: the newest one's
- *                 checkpoint has not come yet, and never will when its worker is lost)
+ *                 checkpoint has not come yet, and never will when its worker is lost). When the task or its
+ *                 job is over, nothing will go on from them, and retention drops them too
  *     all others  the newest of each step; of one name at most CHECKPOINT_ROWS_MAX rows and
  *                 CHECKPOINT_BYTES_MAX bytes. When there are more, one goes whose steps before and after lie
  *                 closest together, so that those left are spread evenly over the run. The newest
@@ -251,6 +252,24 @@ int checkpoint_tidy(struct store_tx *tx, const struct checkpoint_new *newest, in
         if (!error)
             error = thin_out(tx, newest, &freed);
     }
+    return error ? error : free_contents(tx, &freed);
+}
+
+int checkpoint_retain(struct store_tx *tx, int limit, int *dropped) {
+    TG_ASSERT(tx->writable);
+    struct freed freed = {.count = 0};
+    sqlite3_stmt *stmt;
+    int error = db_bind(tx, &stmt,
+                        "DELETE FROM checkpoints WHERE id IN (SELECT k.id FROM checkpoints k JOIN tasks t ON"
+                        " t.id = k.task JOIN jobs o ON o.id = k.job JOIN contents c ON c.id = k.content"
+                        " WHERE k.name = 'state' AND (t.state IN (2, 3, 4) OR o.state IN (3, 4, 5))"
+                        " AND NOT EXISTS (SELECT 1 FROM jobs j, json_each(j.inputs) e WHERE j.state IN"
+                        " (0, 1, 2) AND e.type = 'object' AND json_extract(e.value, '$.checkpoint') ="
+                        " lower(hex(c.digest))) LIMIT ?) RETURNING content",
+                        "i", (int64_t)(limit < FREED_MAX ? limit : FREED_MAX));
+    if (!error)
+        error = db_each(tx, stmt, note_freed, &freed);
+    *dropped = freed.count;
     return error ? error : free_contents(tx, &freed);
 }
 

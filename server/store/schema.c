@@ -130,9 +130,15 @@ static const char *const schema_4[] = {
     "INSERT INTO settings (name, value) SELECT 'blake2b_chunks', coalesce(max(id), 0) FROM chunks;",
     NULL,
 };
+
+/* Among many checkpoints the few states are looked for every minute. */
+static const char *const schema_5[] = {
+    "CREATE INDEX checkpoints_states ON checkpoints (task) WHERE name = 'state';",
+    NULL,
+};
 /* clang-format on */
 
-static const char *const *const migrations[] = {schema_1, schema_2, schema_3, schema_4};
+static const char *const *const migrations[] = {schema_1, schema_2, schema_3, schema_4, schema_5};
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int pragma(struct store_tx *db, const char *sql, int64_t *out) {

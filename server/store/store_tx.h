@@ -348,6 +348,9 @@ enum { CHECKPOINT_ROWS_MIN = 8, CHECKPOINT_ROWS_MAX = 64 };
 /* W. After a task brought `newest`, now row `id`: drops what is not to stay. */
 int checkpoint_tidy(struct store_tx *tx, const struct checkpoint_new *newest, int64_t id);
 
+/* W. Drops at most `limit` states of tasks that are over. Call again while *dropped == limit. */
+int checkpoint_retain(struct store_tx *tx, int limit, int *dropped);
+
 /* What a task goes on from: its checkpoint and its state of one step, by one attempt. */
 struct resume_pair {
     int64_t step, state_row, checkpoint_row;

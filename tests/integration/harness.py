@@ -506,11 +506,14 @@ def crc32c(data, crc=0):
 
 
 def zstd_stored(data):
-    """A zstd frame that holds the data uncompressed (the format needs no compressor for that)."""
+    """A zstd frame that holds the data uncompressed (the format needs no compressor for that), but for blocks of one byte
+    again and again, of which it says only how often."""
     frame = struct.pack("<IBI", 0xFD2FB528, 0xA0, len(data))  # single segment, 4-byte content size
     pieces = [data[at:at + 131072] for at in range(0, len(data), 131072)] or [b""]
     for number, piece in enumerate(pieces):
-        frame += struct.pack("<I", (len(piece) << 3) | (number == len(pieces) - 1))[:3] + piece
+        repeats = len(piece) > 1 and piece == piece[:1] * len(piece)
+        frame += struct.pack("<I", (len(piece) << 3) | (repeats << 1) | (number == len(pieces) - 1))[:3]
+        frame += piece[:1] if repeats else piece
     return frame
 
 

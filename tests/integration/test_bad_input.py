@@ -463,6 +463,44 @@ def bodies_that_do_not_come(t):
     unharmed(t, server, jobs=0)
 
 
+def more_bodies_than_there_is_memory_for(t):
+    server = t.server(max_bodies_mib=1)
+    server.api.expect(201, "POST", "/api/v1/jobs", json={**SELFPLAY, "config": {"games": 50, "games_per_task": 50}})
+    worker = harness.FakeWorker(server.api)
+    task = worker.lease()["tasks"][0]
+    large = harness.game_chunk(body=os.urandom(600_000))
+    packed = harness.encode_chunk({"type": "report", "units": 0, "counters": {}, "report": {"name": "x", "step": 1}},
+                                  b" " * (16 << 17) + b'{"x": 1}')
+    t.true(len(packed) < 60_000, "a small chunk that unpacks to much")
+    head = (f"POST /api/v1/tasks/{task['id']}/chunks?worker={worker.id}&attempt={task['attempt']}&seq=0 HTTP/1.1\r\n"
+            f"Host: localhost\r\nContent-Type: application/vnd.tengen.chunk\r\nConnection: close\r\n").encode()
+    with server.api.connect() as slow:
+        slow.settimeout(20 * harness.SLOW)
+        slow.sendall(head + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(large))
+        t.contains(slow.recv(1000), b"100 Continue", "the header was taken")
+        with t.subtest("another large one"):
+            answer = worker.chunk(task, 1, large)
+            t.problem(answer, 503, "busy", "body")
+            t.contains(answer.json["detail"], "try again", "the remedy")
+            t.at_least(int(answer.headers["Retry-After"]), 1, "Retry-After")
+        with t.subtest("one whose size is not told"):
+            with server.api.connect() as other:
+                other.settimeout(20 * harness.SLOW)
+                other.sendall(head.replace(b"seq=0", b"seq=2") + b"Transfer-Encoding: chunked\r\n\r\n" +
+                              b"%x\r\n" % len(large) + large + b"\r\n0\r\n\r\n")
+                t.equal(status_of(other.makefile("rb").read()), 503, "status")
+        with t.subtest("a small one that unpacks to much"):
+            t.problem(worker.chunk(task, 3, packed), 503, "busy", "body")
+        with t.subtest("small ones are taken all the same"):
+            t.equal(worker.chunk(task, 4, harness.game_chunk()).status, 201, "status")
+        slow.sendall(large)
+        t.equal(status_of(slow.makefile("rb").read()), 201, "the one that was there first")
+    t.equal(worker.chunk(task, 1, large).status, 201, "afterwards there is room again")
+    t.equal(worker.chunk(task, 3, packed).status, 201, "for the other too, which is more than the limit but alone")
+    t.contains(server.api.get("/metrics").body, b"tengen_http_body_bytes 0\n", "nothing is held for ever")
+    unharmed(t, server)
+
+
 def how_to_join(t):
     server = t.server()
     stats = server.api.expect(200, "GET", "/api/v1/stats")
@@ -609,5 +647,6 @@ def a_full_disk(t):
 
 if __name__ == "__main__":
     harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, more_workers_than_may_be, tokens_and_roles, no_http_at_all,
-                plain_words_to_a_tls_port, bodies_that_do_not_come, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
+                plain_words_to_a_tls_port, bodies_that_do_not_come,
+                more_bodies_than_there_is_memory_for, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
                 no_database_of_ours, a_read_only_folder, a_full_disk, timeout=120)

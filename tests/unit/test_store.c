@@ -479,6 +479,94 @@ static void content_is_stored_once_and_read_by_range(void **state) {
     store_close(store);
 }
 
+/* ---- states ---- */
+
+struct state_args {
+    int64_t task;
+    const char *name;
+    uint8_t digest[SHA256_BYTES];
+    int limit, dropped;
+    bool found;
+};
+
+/* A content of a few bytes that says which it is, and its row. */
+static int work_state(struct store_tx *tx, void *arg, struct problem *problem) {
+    struct state_args *args = arg;
+    char text[64];
+    snprintf(text, sizeof text, "%s of %d", args->name, (int)args->task);
+    sha256(text, strlen(text), args->digest);
+    struct checkpoint_new row = {
+        .job = args->task, .task = args->task, .attempt = 1, .step = 1, .name = args->name, .metadata = "{}"};
+    int64_t upload, id;
+    bool existed;
+    int error = content_begin(tx, 1, &upload);
+    error = error ? error : content_piece(tx, upload, 0, text, strlen(text));
+    error = error ? error
+                  : content_finish(tx, upload, args->digest, (int64_t)strlen(text), &row.content, &existed,
+                                   problem);
+    return error ? error : checkpoint_insert(tx, &row, &id);
+}
+
+static int work_retain_states(struct store_tx *tx, void *arg, struct problem *problem) {
+    struct state_args *args = arg;
+    return checkpoint_retain(tx, args->limit, &args->dropped);
+}
+
+static int work_content(struct store_tx *tx, void *arg, struct problem *problem) {
+    struct state_args *args = arg;
+    int64_t content, bytes;
+    int error = content_find(tx, args->digest, &content, &bytes);
+    args->found = error == 0;
+    return error == TG_ENOT_FOUND ? 0 : error;
+}
+
+static bool is_there(struct store *store, struct state_args *args) {
+    must(store_read_now(store, work_content, args, NULL));
+    return args->found;
+}
+
+static int drop_states(struct store *store) {
+    struct state_args args = {.limit = 10};
+    must(store_write_now(store, work_retain_states, &args, NULL));
+    return args.dropped;
+}
+
+/* Jobs of one task each, numbered alike; the third takes the second's state as its input. */
+static void a_state_goes_when_its_task_is_over(void **state) {
+    struct store *store = fixture_open(*state);
+    int64_t worker = fixture_worker(store, "00");
+    struct state_args states[2], network = {.task = 1, .name = "checkpoint"};
+    for (int task = 1; task <= 2; task++) {
+        struct lease_args args = {.holder = {add_job(store, 1, 1), worker, 1}};
+        must(store_write_now(store, work_lease, &args, NULL));
+        states[task - 1] = (struct state_args){.task = task, .name = "state"};
+        must(store_write_now(store, work_state, &states[task - 1], NULL));
+    }
+    must(store_write_now(store, work_state, &network, NULL));
+    assert_int_equal(drop_states(store), 0);
+    assert_true(is_there(store, &states[0]));
+
+    char hex[SHA256_HEX], inputs[128];
+    sha256_hex(states[1].digest, hex);
+    snprintf(inputs, sizeof inputs, "{\"start\": {\"checkpoint\": \"%s\"}}", hex);
+    struct job_args taker = {.job = fixture_job(1, 1)};
+    taker.job.inputs = inputs;
+    must(store_write_now(store, work_job, &taker, NULL));
+    for (int task = 1; task <= 2; task++) {
+        must(put(store, task, 1, worker, 0, "a game", NULL));
+        struct lease_args args = {.holder = {task, worker, 1}, .chunks = 1};
+        must(store_write_now(store, work_done, &args, NULL));
+        assert_int_equal(args.outcome.task_state, TASK_DONE);
+    }
+    assert_int_equal(drop_states(store), 1);
+    assert_false(is_there(store, &states[0]));
+    assert_true(is_there(store, &states[1])); /* somebody still takes it */
+    assert_true(is_there(store, &network));
+    assert_int_equal(drop_states(store), 0);
+    fixture_check_clean(store);
+    store_close(store);
+}
+
 /* ---- small tables ---- */
 
 static int count_token(void *arg, const struct token_row *row) {
@@ -577,6 +665,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(retention_by_age, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(content_is_stored_once_and_read_by_range, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_state_goes_when_its_task_is_over, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(small_tables, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
