@@ -10,6 +10,7 @@
 
 #include "proto/base/options.h"
 #include "proto/wire/json.h"
+#include "proto/wire/no_connection.h"
 #include "proto/wire/problem.h"
 
 enum { ANSWER_MAX = 256 << 20, TRIES = 3, CONNECT_SECONDS = 10, SILENT_SECONDS = 60, TOKEN_MAX = 256 };
@@ -210,12 +211,12 @@ static struct curl_slist *make_headers(const struct client *client, bool has_bod
 
 static int unreachable(const struct client *client, CURLcode code, struct problem *problem) {
     const char *words = client->message[0] ? client->message : curl_easy_strerror(code);
-    const char *hint = "";
-    if (code == CURLE_COULDNT_CONNECT)
-        hint = "; is the server running, and is this its address? (--server or TENGEN_SERVER)";
-    else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-        hint = "; a server with its own certificate needs --ca-file";
-    return problem_set(problem, TG_EUNREACHABLE, client->server, "%.300s%s", words, hint);
+    struct no_connection failure = {
+        .code = code, .tls = strncmp(client->server, "https:", 6) == 0, .own_ca = client->ca_file != NULL};
+    curl_easy_getinfo(client->curl, CURLINFO_SSL_VERIFYRESULT, &failure.verify);
+    const char *hint = no_connection_hint(&failure);
+    return problem_set(problem, TG_EUNREACHABLE, client->server, "%.300s%s%s", words, hint[0] ? "; " : "",
+                       hint);
 }
 
 static CURLcode call_once(struct client *client, const char *method, const char *url, const struct buf *body,

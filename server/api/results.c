@@ -69,7 +69,8 @@ static void take_outcome(struct outcome_call *call, bool failed) {
         worker_unable(call);
     } else if (outcome->task_state == TASK_PENDING) {
         bool put_back = failed ? outcome->uncounted : call->partial;
-        sched_task_failed(api->sched, call->holder.task, call->holder.attempt, put_back, api_now());
+        sched_task_failed(api->sched, call->holder.task, call->holder.attempt,
+                          put_back ? NULL : outcome->reason.detail, api_now());
     }
     api->counters.tasks_failed += failed;
     if (outcome->job_ended) {

@@ -164,8 +164,8 @@ int sched_job_reason(const struct sched *sched, int64_t id, struct buf *out) {
         return 0;
     if (!job_is_ready(job))
         return job->backing_off > 0
-                   ? buf_append_text(out,
-                                     "waits a little before another attempt, because the last one failed")
+                   ? buf_printf(out, "waits a little before another attempt, because the last one failed: %s",
+                                job->failure != NULL ? job->failure : "no memory for the reason")
                    : 0;
     struct supply supply = supply_of(sched, job);
     if (supply.serving == 0)

@@ -58,6 +58,7 @@ struct job {
     size_t unmet_count;
     int64_t *dependents; /* jobs that wait for this one */
     size_t dependent_count, dependent_room;
+    char *failure;           /* why an attempt failed last; NULL: none has */
     struct job *next_ending; /* in sched_job_end's work list */
 };
 

@@ -29,6 +29,7 @@ static void job_free(struct sched *sched, struct job *job) {
     group_release(sched, job->group);
     free(job->unmet);
     free(job->dependents);
+    free(job->failure);
     free(job);
 }
 
@@ -462,15 +463,24 @@ void sched_task_done(struct sched *sched, int64_t id) {
     sched_job_end(sched, job->id, true);
 }
 
-void sched_task_failed(struct sched *sched, int64_t id, int attempt, bool put_back, int64_t now) {
+static void note_failure(struct job *job, const char *reason) {
+    char *copy = strdup(reason);
+    if (copy == NULL)
+        return; /* the one before is better than none */
+    free(job->failure);
+    job->failure = copy;
+}
+
+void sched_task_failed(struct sched *sched, int64_t id, int attempt, const char *reason, int64_t now) {
     struct task *task = map_get(&sched->tasks, id);
     if (task == NULL || task->attempt != attempt ||
         (task->place != PLACE_LEASED && task->place != PLACE_LAPSED))
         return;
-    if (put_back) {
+    if (reason == NULL) {
         give_back(sched, task, false);
         return;
     }
+    note_failure(task->job, reason);
     int doublings = task->failures < BACKOFF_DOUBLINGS ? task->failures : BACKOFF_DOUBLINGS;
     task->failures++;
     if (timers_reserve(sched) != 0) { /* no room to wait in: try again at once */
@@ -491,7 +501,7 @@ void sched_task_unable(struct sched *sched, int64_t id, int attempt, const char 
         return;
     struct worker *worker = map_get(&sched->workers, task->worker);
     bool noted = worker != NULL && unable_note(sched, worker, task->job, need, reason, now) == 0;
-    sched_task_failed(sched, id, attempt, noted, now);
+    sched_task_failed(sched, id, attempt, noted ? NULL : reason, now);
 }
 
 /* ---- time ---- */

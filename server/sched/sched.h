@@ -187,10 +187,10 @@ void sched_worker_holds(struct sched *sched, int64_t worker, const int64_t *task
 
 void sched_units_stored(struct sched *sched, int64_t task, int64_t units_done); /* the task's new sum */
 void sched_task_done(struct sched *sched, int64_t task);
-/* The attempt failed, or (put_back) ended early after a drain: the task waits for another attempt, with
- * back-off after a failure. Ignored when another attempt has begun. That the job fails in the end comes from
- * the store (sched_job_end). */
-void sched_task_failed(struct sched *sched, int64_t task, int attempt, bool put_back, int64_t now);
+/* The attempt failed for this reason, which people are told while the task waits for another one, with
+ * back-off; NULL: it ended early after a drain, or is not counted, and the task waits without. Ignored when
+ * another attempt has begun. That the job fails in the end comes from the store (sched_job_end). */
+void sched_task_failed(struct sched *sched, int64_t task, int attempt, const char *reason, int64_t now);
 
 /* The attempt failed because of its worker: the task waits for another attempt, without back-off; see
  * the head. need: the capability at fault; what the job does not need (or NULL) means the job itself. reason:

@@ -611,12 +611,17 @@ def a_read_only_folder(t):
     fails_to_start(t, "--port", 0, "--data", data, words=(str(data),))
 
 
-def a_full_disk(t):
+def small_disk(t, size):
     data = t.folder("data")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", data], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", data], capture_output=True)
     if mounted.returncode:
         t.skip(f"mount is not permitted: {mounted.stderr.decode().strip()}")
     t.cleanup(subprocess.run, ["umount", "-l", data])
+    return data
+
+
+def a_full_disk(t):
+    data = small_disk(t, "6m")
     server = t.server(data=data, free_floor_mib=1)
     api = server.api
     job = {"kind": "selfplay", "config": {"games": 1000, "games_per_task": 1000, "board": 5}}
@@ -645,8 +650,33 @@ def a_full_disk(t):
     unharmed(t, server, jobs=1)
 
 
+def an_agent_keeps_what_a_full_disk_refuses(t):
+    data = small_disk(t, "8m")
+    server = t.server(data=data, free_floor_mib=1, lease_s=3)
+    job = server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "selfplay", "config": {
+        "games": 12, "games_per_task": 12, "board": 5, "player": {"type": "uct", "playouts": 300}}})["id"]
+    get = lambda: server.api.expect(200, "GET", f"/api/v1/jobs/{job}")
+    worker = t.worker(server)
+    harness.wait_for(lambda: get()["units"]["done"] > 0, 30, "the first games")
+    ballast = data / "ballast"
+    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    harness.wait_for(lambda: "507 storage_full" in worker.log(), 60, "the agent to say why it waits")
+    spooled = lambda: list((worker.data / "spool").rglob("*.chunk"))
+    harness.wait_for(lambda: len(spooled()) > 1, 60, "games in the spool")
+    harness.wait_for(lambda: "disk is nearly full" in get()["reason"], 60, "the job to say why it waits")
+    ballast.unlink()
+    harness.wait_for(lambda: get()["state"] == "succeeded", 90, "the job to end once there is room")
+    t.equal(get()["totals"]["games"], 12, "games, each once")
+    t.equal(worker.stop(), 0, "the agent's exit code")
+    t.equal(spooled(), [], "what is left in the spool")
+    unharmed(t, server, jobs=1)
+
+
 if __name__ == "__main__":
     harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, more_workers_than_may_be, tokens_and_roles, no_http_at_all,
                 plain_words_to_a_tls_port, bodies_that_do_not_come,
                 more_bodies_than_there_is_memory_for, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
-                no_database_of_ours, a_read_only_folder, a_full_disk, timeout=120)
+                no_database_of_ours, a_read_only_folder, a_full_disk, an_agent_keeps_what_a_full_disk_refuses,
+                timeout=120)

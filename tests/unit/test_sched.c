@@ -224,18 +224,20 @@ static void failures_back_off_and_put_back_does_not(void **state) {
     int64_t now = 0;
     for (int failure = 0; failure < 7; failure++) {
         assert_int_equal(lease(sched, 1, now), 1000);
-        sched_task_failed(sched, 1000, failure + 1, false, now);
+        sched_task_failed(sched, 1000, failure + 1, "worker pc: it died", now);
         int64_t delay = SCHED_BACKOFF_MS << (failure < 5 ? failure : 5);
-        expect_reason(sched, 1, "waits a little before another attempt, because the last one failed");
+        expect_reason(
+            sched, 1,
+            "waits a little before another attempt, because the last one failed: worker pc: it died");
         sched_advance(sched, now + delay - 1);
         assert_int_equal(lease(sched, 1, now), 0);
         now += delay;
         sched_advance(sched, now);
     }
     assert_int_equal(lease(sched, 1, now), 1000);
-    sched_task_failed(sched, 1000, 7, true, now); /* of an older attempt: ignored */
+    sched_task_failed(sched, 1000, 7, NULL, now); /* of an older attempt: ignored */
     assert_int_equal(sched_worker_leases(sched, 1), 1);
-    sched_task_failed(sched, 1000, 8, true, now);
+    sched_task_failed(sched, 1000, 8, NULL, now);
     assert_int_equal(lease(sched, 1, now), 1000);
     expect_no_event(sched);
     sched_destroy(sched);
@@ -501,7 +503,7 @@ static void units_at_work_are_counted(void **state) {
     struct sched_job_info info;
     sched_job_info(sched, 1, &info);
     assert_int_equal(info.leased_units, 5);
-    sched_task_failed(sched, 1000, 1, true, 0);
+    sched_task_failed(sched, 1000, 1, NULL, 0);
     sched_job_info(sched, 1, &info);
     assert_int_equal(info.leased_units, 4);
     assert_int_equal(lease(sched, 1, 0), 1000);
@@ -546,7 +548,7 @@ static void returned_tasks_come_lowest_first(void **state) {
         lease(sched, 1, 0);
     static const int64_t order[] = {1003, 1001, 1004, 1000, 1002};
     for (int i = 0; i < 5; i++)
-        sched_task_failed(sched, order[i], 1, true, 0);
+        sched_task_failed(sched, order[i], 1, NULL, 0);
     for (int64_t task = 1000; task <= 1005; task++)
         assert_int_equal(lease(sched, 1, 0), task);
     sched_destroy(sched);
@@ -690,7 +692,8 @@ static void model_work(struct model *model, int64_t id) {
     }
     if (chance(model, 12)) {
         bool put_back = chance(model, 2);
-        sched_task_failed(model->sched, worker->task, worker->attempt, put_back, model->now);
+        sched_task_failed(model->sched, worker->task, worker->attempt, put_back ? NULL : "on purpose",
+                          model->now);
         truth->worker = 0;
         worker->task = 0;
     } else if (truth->units_done < TASK_UNITS) {

@@ -1,13 +1,16 @@
 #include "workers/agent/http.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <curl/curl.h>
 #include "proto/base/buf.h"
 #include "proto/base/log.h"
 #include "proto/wire/json.h"
+#include "proto/wire/no_connection.h"
 #include "proto/wire/problem.h"
 
 enum { CONNECT_TIMEOUT_S = 15, STANDSTILL_S = 60, BULK_CONNECTIONS = 4, CONTROL_PRIORITY = 6 };
@@ -63,10 +66,21 @@ static void transfer_free(struct http_transfer *transfer) {
     free(transfer);
 }
 
+static void fill_unreachable(const struct http_transfer *transfer, CURLcode code, struct problem *problem) {
+    const struct http *http = transfer->lane->http;
+    struct no_connection failure = {.code = code,
+                                    .tls = strncmp(http->server, "https:", 6) == 0,
+                                    .own_ca = http->ca_file != NULL,
+                                    .known = http->coordinator[0] != 0};
+    curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &failure.verify);
+    const char *hint = no_connection_hint(&failure);
+    problem_set(problem, TG_EUNREACHABLE, NULL, "%.200s%s%s",
+                transfer->reason[0] ? transfer->reason : curl_easy_strerror(code), hint[0] ? "; " : "", hint);
+}
+
 static void fill_problem(const struct http_transfer *transfer, CURLcode code, struct http_answer *answer) {
     if (answer->status == 0) {
-        problem_set(&answer->problem, TG_EUNREACHABLE, NULL, "%s",
-                    transfer->reason[0] ? transfer->reason : curl_easy_strerror(code));
+        fill_unreachable(transfer, code, &answer->problem);
         return;
     }
     if (answer->status >= 200 && answer->status < 300)
@@ -342,6 +356,13 @@ static int lane_open(struct http *http, struct lane *lane, long connections) {
     return 0;
 }
 
+/* Now, while somebody looks: a name with a typing error would be waited for in vain. */
+static int check_ca_file(const char *path, struct problem *problem) {
+    if (!path || access(path, R_OK) == 0)
+        return 0;
+    return problem_set(problem, TG_EINVALID, "ca_file", "%.300s cannot be read: %s", path, strerror(errno));
+}
+
 static int check_server(const char *server, struct problem *problem) {
     const char *host = strncmp(server, "http://", 7) == 0    ? server + 7
                        : strncmp(server, "https://", 8) == 0 ? server + 8
@@ -360,6 +381,8 @@ int http_create(uv_loop_t *loop, const struct http_config *config, struct http *
     snprintf(server, sizeof server, "%.*s",
              (int)(length > 0 && config->server[length - 1] == '/' ? length - 1 : length), config->server);
     int error = check_server(server, problem);
+    if (!error)
+        error = check_ca_file(config->ca_file, problem);
     if (error)
         return error;
     struct http *http = calloc(1, sizeof *http);
