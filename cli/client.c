@@ -211,8 +211,7 @@ static struct curl_slist *make_headers(const struct client *client, bool has_bod
 
 static int unreachable(const struct client *client, CURLcode code, struct problem *problem) {
     const char *words = client->message[0] ? client->message : curl_easy_strerror(code);
-    struct no_connection failure = {
-        .code = code, .tls = strncmp(client->server, "https:", 6) == 0, .own_ca = client->ca_file != NULL};
+    struct no_connection failure = {.code = code, .own_ca = client->ca_file != NULL};
     curl_easy_getinfo(client->curl, CURLINFO_SSL_VERIFYRESULT, &failure.verify);
     const char *hint = no_connection_hint(&failure);
     return problem_set(problem, TG_EUNREACHABLE, client->server, "%.300s%s%s", words, hint[0] ? "; " : "",

@@ -45,13 +45,6 @@ static const char *certificate_hint(const struct no_connection *failure) {
     }
 }
 
-/* The connection broke at once, as it does when one side speaks TLS and the other does not. */
-static const char *broken_hint(const struct no_connection *failure) {
-    if (failure->known || failure->tls)
-        return "";
-    return "if the server has TLS, its address begins with https://";
-}
-
 const char *no_connection_hint(const struct no_connection *failure) {
     switch (failure->code) {
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -63,13 +56,7 @@ const char *no_connection_hint(const struct no_connection *failure) {
     case CURLE_PEER_FAILED_VERIFICATION:
         return certificate_hint(failure);
     case CURLE_SSL_CONNECT_ERROR:
-        return failure->known ? "" : "if the server has no TLS, its address begins with http://";
-    case CURLE_GOT_NOTHING:
-    case CURLE_RECV_ERROR:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_SEND_ERROR:
-        return broken_hint(failure);
+        return "if the server has no TLS, its address begins with http://";
     default:
         return "";
     }

@@ -7,9 +7,7 @@
 struct no_connection {
     int code;    /* CURLcode of the failure */
     long verify; /* CURLINFO_SSL_VERIFYRESULT: OpenSSL's reason against the certificate; 0: none */
-    bool tls;    /* the address begins with https:// */
     bool own_ca; /* a --ca-file was given */
-    bool known;  /* this server has answered before: the address is right */
 };
 
 /* The remedy, to be put behind libcurl's own words and "; "; never NULL, "" when there is none to name. */

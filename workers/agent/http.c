@@ -68,10 +68,7 @@ static void transfer_free(struct http_transfer *transfer) {
 
 static void fill_unreachable(const struct http_transfer *transfer, CURLcode code, struct problem *problem) {
     const struct http *http = transfer->lane->http;
-    struct no_connection failure = {.code = code,
-                                    .tls = strncmp(http->server, "https:", 6) == 0,
-                                    .own_ca = http->ca_file != NULL,
-                                    .known = http->coordinator[0] != 0};
+    struct no_connection failure = {.code = code, .own_ca = http->ca_file != NULL};
     curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &failure.verify);
     const char *hint = no_connection_hint(&failure);
     problem_set(problem, TG_EUNREACHABLE, NULL, "%.200s%s%s",
