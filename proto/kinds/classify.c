@@ -2,6 +2,7 @@
 #include <string.h>
 #include "proto/kinds/kind.h"
 #include "proto/kinds/training.h"
+#include "proto/wire/json.h"
 
 static const char *const families[] = {"resnet", "vgg", "googlenet", "densenet", "transformer", NULL};
 static const char *const forms[] = {"", "basic", "bottleneck", "preactivation", NULL};
@@ -172,6 +173,18 @@ static const struct kind_input inputs[] = {
 
 static const char *const outputs[] = {"checkpoint", NULL};
 
+/* Whether its shapes fit is seen when the images are. */
+static int check(const json_t *config, struct problem *problem) {
+    const char *own = option_string(config, "architecture");
+    json_t *parsed = *own ? json_parse_object(own, strlen(own), problem) : NULL;
+    if (*own && !parsed) {
+        problem_prefix(problem, "architecture");
+        return problem->error;
+    }
+    json_decref(parsed);
+    return training_check(config, problem);
+}
+
 const struct kind kind_classify = {
     .name = "classify",
     .summary = "trains a network to tell images apart",
@@ -181,5 +194,5 @@ const struct kind kind_classify = {
     .inputs = inputs,
     .outputs = outputs,
     .chunk_type = "checkpoint",
-    .check = training_check,
+    .check = check,
 };

@@ -201,12 +201,15 @@ static void beat_written(void *arg, int error, const struct problem *problem) {
     reply(call);
 }
 
+/* A unit that has used its budget still has an end to come: what it learned is measured and stored. */
+#define SHARE_MAX 0.99
+
 /* The last word on how far the unit in hand is; `before` when this beat says nothing of it. */
 static double share_of(const struct beat_call *call, double before) {
     double share = before;
     for (size_t i = 0; i < call->metric_count; i++) {
         if (strcmp(call->metrics[i].name, "progress") == 0) {
-            share = fmin(fmax(call->metrics[i].value, 0), 1);
+            share = fmin(fmax(call->metrics[i].value, 0), SHARE_MAX);
         }
     }
     return share;

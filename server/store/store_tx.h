@@ -175,7 +175,9 @@ struct task_outcome {
 int task_done(struct store_tx *tx, const struct task_holder *holder, int64_t chunks, bool partial,
               int max_failures, int64_t now_ms, struct task_outcome *out, struct problem *problem);
 /* W. The attempt has failed for `reason`. Unless it has brought the task on (attempt_advanced) or failed by
- * its worker's fault, that is a failure; with the max_failures-th the job fails. */
+ * its worker's fault, that is a failure; with the max_failures-th the job fails, and with the first
+ * whose reason says that what it asks for is wrong (HTTP status 400 or 413, but for damaged files and unknown
+ * names). */
 int task_fail(struct store_tx *tx, const struct task_holder *holder, const struct problem *reason,
               bool workers_fault, int max_failures, int64_t now_ms, struct task_outcome *out,
               struct problem *problem);

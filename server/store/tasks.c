@@ -280,8 +280,12 @@ static int put_back(struct store_tx *tx, int64_t task, struct task_outcome *out)
 static int fail_job(struct store_tx *tx, int64_t task, const struct brief *brief,
                     const struct problem *reason, int64_t now_ms, struct task_outcome *out) {
     struct problem why = {0};
-    problem_set(&why, reason->error, reason->field, "task %lld failed %d times, the last time: %s",
-                (long long)task, out->failures, reason->detail);
+    if (out->failures > 1)
+        problem_set(&why, reason->error, reason->field, "task %lld failed %d times, the last time: %s",
+                    (long long)task, out->failures, reason->detail);
+    else
+        problem_set(&why, reason->error, reason->field, "task %lld failed: %s", (long long)task,
+                    reason->detail);
     out->job_ended = true;
     out->job_state = JOB_FAILED;
     return job_end(tx, brief->job, JOB_FAILED, &why, now_ms, NULL, NULL);
@@ -296,15 +300,28 @@ static int count_failure(struct store_tx *tx, int64_t task, const struct brief *
     return error;
 }
 
-/* The row forgets its worker, so the reason says which it was. */
-static int name_worker(struct store_tx *tx, int64_t worker, const struct problem *reason,
+/* What the job asks for is wrong: another attempt would end the same. But a damaged file may be so on that
+ * machine alone, and what an older worker does not know another may. */
+static bool is_hopeless(int error) {
+    static const int others[] = {TG_ETRUNCATED, TG_ECORRUPT, TG_EUNKNOWN_KIND, TG_EUNKNOWN_OPTION};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (error == others[i])
+            return false;
+    return tg_error_status(error) == 400 || error == TG_ETOO_LARGE;
+}
+
+/* The row forgets its worker, so the reason says which it was, and what it was about. */
+static int name_worker(struct store_tx *tx, int64_t worker, const struct problem *reason, bool workers_fault,
                        struct problem *out) {
     sqlite3_stmt *stmt;
     int error = db_bind(tx, &stmt, "SELECT name FROM workers WHERE id = ?", "i", worker);
     if (error)
         return error;
     int got = db_step(tx, stmt);
-    problem_set(out, reason->error, reason->field, "worker %s: %s", got > 0 ? db_text(stmt, 0) : "?",
+    const char *about =
+        workers_fault ? "" : reason->field; /* else a capability, which the detail says better */
+    problem_set(out, reason->error, reason->field, "worker %s: %s%s%s", got > 0 ? db_text(stmt, 0) : "?",
+                about, about[0] ? ": " : "",
                 reason->detail[0] ? reason->detail : tg_error_title(reason->error));
     if (got > 0)
         db_reset(stmt);
@@ -314,13 +331,13 @@ static int name_worker(struct store_tx *tx, int64_t worker, const struct problem
 static int fail_attempt(struct store_tx *tx, int64_t task, const struct brief *brief,
                         const struct problem *reason, bool workers_fault, int max_failures, int64_t now_ms,
                         struct task_outcome *out) {
-    int error = name_worker(tx, brief->worker, reason, &out->reason);
+    int error = name_worker(tx, brief->worker, reason, workers_fault, &out->reason);
     if (!error)
         error = count_failure(tx, task, brief, workers_fault, out);
     char *text = error ? NULL : problem_text(&out->reason);
     if (text == NULL)
         return error ? error : TG_ENO_MEMORY;
-    bool last = !out->uncounted && out->failures >= max_failures;
+    bool last = !out->uncounted && (out->failures >= max_failures || is_hopeless(reason->error));
     out->task_state = last ? TASK_FAILED : TASK_PENDING;
     error = db_run(
         tx, "UPDATE tasks SET state = ?, worker = NULL, failures = ?, ended_ms = ?, error = ? WHERE id = ?",

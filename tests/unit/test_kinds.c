@@ -91,6 +91,7 @@ static void test_refusals(void **state) {
     refuse("classify", "{\"epochs\":0}", TG_EOUT_OF_RANGE, "config.epochs");
     refuse("classify", "{\"schedule\":\"noam\",\"warmup\":0}", TG_EOUT_OF_RANGE, "config.warmup");
     refuse("classify", "{\"network\":{\"family\":\"alexnet\"}}", TG_EOUT_OF_RANGE, "config.network.family");
+    refuse("classify", "{\"architecture\":\"{nope\"}", TG_EBAD_JSON, "config.architecture");
     refuse("classify", "{\"network\":{\"depth\":3}}", TG_EUNKNOWN_OPTION, "config.network.depth");
     refuse("evaluate", "{\"part\":\"all\"}", TG_EOUT_OF_RANGE, "config.part");
     refuse("match", "{\"sprt\":{\"alpha\":0}}", TG_EOUT_OF_RANGE, "config.sprt.alpha");

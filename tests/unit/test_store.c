@@ -243,6 +243,24 @@ static void an_older_attempt_of_the_same_worker_is_fenced_off(void **state) {
     store_close(store);
 }
 
+/* What the job asks for is wrong; a file that is damaged may be so on one machine alone. */
+static void one_failure_is_enough_where_another_try_would_end_the_same(void **state) {
+    struct store *store = fixture_open(*state);
+    int64_t worker = fixture_worker(store, "1"), job = add_job(store, 2, 1),
+            task = read_job(store, job).first_task;
+    must(lease(store, task, 1, worker));
+    struct lease_args damaged = {.holder = {task, worker, 1}, .fail_error = TG_ECORRUPT};
+    must(store_write_now(store, work_fail, &damaged, NULL));
+    assert_int_equal(damaged.outcome.task_state, TASK_PENDING);
+    must(lease(store, task, 2, worker));
+    struct lease_args wrong = {.holder = {task, worker, 2}, .fail_error = TG_EOUT_OF_RANGE};
+    must(store_write_now(store, work_fail, &wrong, NULL));
+    assert_int_equal(wrong.outcome.task_state, TASK_FAILED);
+    assert_true(wrong.outcome.job_ended);
+    assert_int_equal(read_job(store, job).state, JOB_FAILED);
+    store_close(store);
+}
+
 static void five_failures_fail_the_job_with_the_reason(void **state) {
     struct store *store = fixture_open(*state);
     int64_t worker = fixture_worker(store, "1"), job = add_job(store, 4, 2),
@@ -652,6 +670,8 @@ int main(void) {
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(an_older_attempt_of_the_same_worker_is_fenced_off, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(one_failure_is_enough_where_another_try_would_end_the_same,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(five_failures_fail_the_job_with_the_reason, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failure_by_the_workers_fault_is_not_counted, fixture_setup,

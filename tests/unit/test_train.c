@@ -117,10 +117,10 @@ struct attempt {
     uint8_t digest[32];
 };
 
-static void attempt(struct set *set, const struct train_options *options, const struct train_ops *with,
-                    struct attempt *out) {
+static void attempt_with(const char *description, struct set *set, const struct train_options *options,
+                         const struct train_ops *with, struct attempt *out) {
     struct network network;
-    json_t *text = json_loads(architecture, 0, NULL);
+    json_t *text = json_loads(description, 0, NULL);
     int null = open("/dev/null", O_WRONLY);
     *out = (struct attempt){0};
     assert_int_equal(network_create(text, true, options->seed, &network, &out->problem), 0);
@@ -132,6 +132,31 @@ static void attempt(struct set *set, const struct train_options *options, const 
     network_destroy(&network);
     json_decref(text);
     close(null);
+}
+
+static void attempt(struct set *set, const struct train_options *options, const struct train_ops *with,
+                    struct attempt *out) {
+    attempt_with(architecture, set, options, with, out);
+}
+
+/* Two layers of 1020 channels: 18.8 million parameters, whose weights, average, best and momentum are 287
+ * MiB. */
+static void a_state_that_cannot_be_kept_is_refused_before_the_first_step(void **state) {
+    static const char large[] = "{\"version\": 1, \"input\": {\"height\": 6, \"width\": 6, \"channels\": 1},"
+                                " \"trunk\": {\"family\": \"resnet\", \"stages\": \"1020x1\"},"
+                                " \"heads\": [{\"kind\": \"classes\", \"classes\": 3}]}";
+    struct set set;
+    struct attempt got;
+    struct train_options options = options_of(7);
+    (void)state;
+    make_set(&set, 7);
+    attempt_with(large, &set, &options, &validating, &got);
+    assert_int_equal(got.error, TG_ETOO_LARGE);
+    assert_string_equal(got.problem.field, "config.network");
+    assert_non_null(strstr(got.problem.detail, "of 286 MiB (4 arrays"));
+    assert_non_null(strstr(got.problem.detail, "more than the 253 MiB"));
+    assert_int_equal(got.result.steps, 0);
+    sampler_destroy(&set.sampler);
 }
 
 static void one_seed_gives_one_result(void **state) {
@@ -320,6 +345,7 @@ static void an_epoch_sees_each_sample_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_seed_gives_one_result),
+        cmocka_unit_test(a_state_that_cannot_be_kept_is_refused_before_the_first_step),
         cmocka_unit_test(a_killed_run_goes_on_bit_for_bit),
         cmocka_unit_test(a_state_of_another_run_is_refused),
         cmocka_unit_test(it_learns_a_tiny_set),

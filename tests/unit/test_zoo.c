@@ -390,6 +390,10 @@ static void what_does_not_fit_is_refused_by_name(void **state) {
         "\"trunk\": {\"family\": \"transformer\", \"width\": 4096, \"layers\": 64, \"feed_forward\": "
         "16384}, \"heads\": [{\"kind\": \"tokens\"}]}",
         TG_EOUT_OF_RANGE, "architecture.layer5.attend.output", "limit");
+    assert_refused(
+        "{" INPUT
+        ", \"trunk\": {\"family\": \"transformer\", \"patch\": 4}, \"heads\": [{\"kind\": \"classes\"}]}",
+        TG_EINVALID, "architecture.patches", "patches of 4x4 do not cut 9x9 points");
     assert_refused("{\"version\": 2}", TG_EOUT_OF_RANGE, "architecture.version", "must be 1");
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "proto/base/log.h"
 
 bool expert_held_out(const struct game *game, double share) {
     return (double)(expert_game_hash(game) >> 11) * 0x1.0p-53 < share;
@@ -106,6 +107,15 @@ static int add_game(void *user, const struct expert_game *game) {
     return expert_positions(game, add_position, reading);
 }
 
+/* Few games may all fall on one side of the split. */
+static void warn_unmeasured(const struct expert_sets *sets, double held_out) {
+    if (held_out > 0 && sets->held_out.count == 0)
+        log_warn("sl-policy",
+                 "of %lld games none is held out: what is learnt is not measured; give more games or a "
+                 "greater held_out than %g",
+                 (long long)sets->train.games, held_out);
+}
+
 static int nothing_usable(const struct expert_sets *sets, const char *path, struct problem *problem) {
     const struct expert_tally *tally = &sets->tally;
     return problem_set(problem, TG_EINVALID, "games",
@@ -124,6 +134,8 @@ int experts_read(const char *path, const struct expert_filter *filter, struct ex
     if (error == TG_ENO_MEMORY)
         return problem_set(problem, error, "games", "no memory for %lld positions",
                            (long long)(out->train.count + out->held_out.count));
+    if (!error)
+        warn_unmeasured(out, filter->held_out);
     return error || out->train.count ? error : nothing_usable(out, path, problem);
 }
 

@@ -23,6 +23,8 @@ int command_bench(int argc, char **argv) {
             return benches[i].run(argc - 1, argv + 1);
     const int helps = argc > 1 && strcmp(argv[1], "--help") == 0;
     FILE *out = helps ? stdout : stderr;
+    if (argc > 1 && !helps)
+        fprintf(out, "tengen-run: there is no benchmark '%s'\n", argv[1]);
     fprintf(out, "usage: tengen-run bench NAME [options] [--json]\n");
     for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
         fprintf(out, "  %-12s %s\n", benches[i].name, benches[i].summary);

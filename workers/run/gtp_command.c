@@ -135,15 +135,29 @@ static int read_rules(const json_t *options, struct go_rules *rules, struct prob
     return error ? error : rules_ko_parse(option_string(options, "ko"), &rules->ko);
 }
 
+enum { BOARD_DEFAULT = 9 }; /* of the option */
+
+/* A network plays boards of its own size; one that was asked for in vain would be missed only in the game. */
+static int take_size(int network, struct go_rules *rules, struct problem *problem) {
+    if (rules->size != network && rules->size != BOARD_DEFAULT)
+        return problem_set(problem, TG_EINVALID, "--board",
+                           "the network plays %dx%d, not %dx%d; leave --board out", network, network,
+                           rules->size, rules->size);
+    rules->size = network;
+    return 0;
+}
+
 static int serve(const json_t *options, struct go_rules *rules) {
     struct mover *self = calloc(1, sizeof(*self));
     struct problem problem = {0};
     int error = self ? create_search(options, self, &problem)
                      : problem_set(&problem, TG_ENO_MEMORY, NULL, "no memory");
+    if (!error && self->evaluator)
+        error = take_size(self->evaluator->size, rules, &problem);
     if (!error) {
         struct gtp_mover mover = {.self = self, .choose = choose};
         if (self->evaluator)
-            mover.size = rules->size = self->evaluator->size;
+            mover.size = rules->size;
         struct gtp_engine *engine = gtp_engine_create("Tengen", TENGEN_VERSION, rules, &mover);
         error = engine ? gtp_engine_run(engine, stdin, stdout) : TG_ENO_MEMORY;
         if (error)

@@ -46,6 +46,9 @@ struct trainer {
 const float *trainer_kept(const struct trainer *t);
 int64_t trainer_kept_step(const struct trainer *t);
 
+/* A state that no chunk can carry would be found out at the first checkpoint, and all until then be lost:
+ * TG_ETOO_LARGE before the first step. */
+int trainer_check_size(struct trainer *t, struct problem *problem);
 /* Sends "state" and "checkpoint". */
 int trainer_save(struct trainer *t, struct problem *problem);
 /* Goes on from options->resume. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "proto/base/clock.h"
+#include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
 #include "workers/train/internal.h"
 
@@ -122,7 +123,7 @@ static int send_network(struct trainer *t, struct problem *problem) {
     int error = network_save(&kept, path_of(t, "checkpoint", path), metadata, problem);
     json_decref(metadata);
     if (!error && (error = port_checkpoint(t->port, "checkpoint", t->step, path)))
-        problem_set(problem, error, "checkpoint", "cannot be sent");
+        problem_set(problem, error, "checkpoint", "cannot be sent: %s", tg_error_title(error));
     return error;
 }
 
@@ -136,8 +137,27 @@ static int send_state(struct trainer *t, struct problem *problem) {
                                : TG_ENO_MEMORY;
     json_decref(state.counters);
     if (!error && (error = port_checkpoint(t->port, "state", t->step, path)))
-        problem_set(problem, error, "state", "cannot be sent");
+        problem_set(problem, error, "state", "cannot be sent: %s", tg_error_title(error));
     return error;
+}
+
+int trainer_check_size(struct trainer *t, struct problem *problem) {
+    struct rng rng = {{0}};
+    struct training_state state = state_of(t, &rng);
+    size_t arrays = 0;
+    const char *name;
+    while (arrays < TRAINING_ARRAYS_MAX && state.arrays[arrays].values)
+        arrays++;
+    for (int i = 0; optimizer_state(t->optimizer, i, &name); i++)
+        arrays++;
+    const size_t bytes = arrays * t->value_count * sizeof(float), most = CHUNK_PACKED_MAX - CHUNK_JSON_MAX;
+    if (bytes <= most)
+        return TG_OK;
+    return problem_set(
+        problem, TG_ETOO_LARGE, "config.network",
+        "%zu parameters make a training state of %zu MiB (%zu arrays: weights, their best and average, what "
+        "the optimizer keeps), more than the %zu MiB that can be kept; choose fewer channels or layers",
+        t->value_count, bytes >> 20, arrays, most >> 20);
 }
 
 int trainer_save(struct trainer *t, struct problem *problem) {

@@ -259,6 +259,8 @@ static int create(struct trainer *t, struct problem *problem) {
     error = run_create(graph, RUN_TRAINING, o->batch, o->seed, &t->run, problem);
     if (!error)
         error = optimizer_create(graph, &o->optimizer, &t->optimizer, problem);
+    if (!error)
+        error = trainer_check_size(t, problem);
     if (error)
         return error;
     TG_ASSERT(graph_input_count(graph) <= NODE_INPUTS_MAX);

@@ -6,6 +6,8 @@
 #include "workers/data/check.h"
 #include "workers/data/png_image.h"
 
+enum { SAMPLES_MAX = 200 }; /* the option's greatest */
+
 /* ---- confusion and classes ---- */
 
 static json_t *confusion_json(const struct image_set *set, const struct scores *scores) {
@@ -71,31 +73,53 @@ static json_t *sample_json(const struct image_set *set, const struct image_part 
     return item;
 }
 
-/* The mistake made with most confidence below `limit`; part->count when there is none. */
-static uint32_t surest_mistake(const struct image_part *part, const struct scores *scores, float limit) {
+/* Which images are shown already. */
+struct shown {
+    uint32_t index[SAMPLES_MAX];
+    int count;
+};
+
+static bool is_shown(const struct shown *shown, uint32_t index) {
+    for (int i = 0; i < shown->count; i++)
+        if (shown->index[i] == index)
+            return true;
+    return false;
+}
+
+/* The mistake made with most confidence among those not shown; part->count when there is none. */
+static uint32_t surest_mistake(const struct image_part *part, const struct scores *scores,
+                               const struct shown *shown) {
     uint32_t found = part->count;
     for (uint32_t i = 0; i < part->count; i++)
-        if (scores->predicted[i] != part->labels[i] && scores->confidence[i] < limit &&
-            (found == part->count || scores->confidence[i] > scores->confidence[found]))
+        if (scores->predicted[i] != part->labels[i] &&
+            (found == part->count || scores->confidence[i] > scores->confidence[found]) &&
+            !is_shown(shown, i))
             found = i;
     return found;
+}
+
+static uint32_t any_other(const struct image_part *part, const struct shown *shown, struct rng *rng) {
+    uint32_t index = rng_below(rng, part->count);
+    while (is_shown(shown, index))
+        index = (index + 1) % part->count;
+    return index;
 }
 
 static json_t *samples_json(const struct image_set *set, const struct image_part *part,
                             const struct scores *scores, int samples, uint64_t seed) {
     json_t *items = json_array();
+    struct shown shown = {0};
     struct rng rng;
-    float limit = 2;
     rng_seed_stream(&rng, seed, 0x5a3b1e5);
-    for (int i = 0; i < samples / 2; i++) {
-        uint32_t index = surest_mistake(part, scores, limit);
+    const int asked = samples < SAMPLES_MAX ? samples : SAMPLES_MAX;
+    const int wanted = (uint32_t)asked < part->count ? asked : (int)part->count;
+    while (shown.count < wanted) {
+        uint32_t index = shown.count < samples / 2 ? surest_mistake(part, scores, &shown) : part->count;
         if (index == part->count)
-            break;
-        limit = scores->confidence[index];
+            index = any_other(part, &shown, &rng);
+        shown.index[shown.count++] = index;
         json_array_append_new(items, sample_json(set, part, scores, index));
     }
-    while (part->count && (int)json_array_size(items) < samples)
-        json_array_append_new(items, sample_json(set, part, scores, rng_below(&rng, part->count)));
     return json_pack("{s:o}", "items", items);
 }
 

@@ -174,6 +174,12 @@ static tensor build(struct graph *graph, tensor x, const json_t *o, bool trainin
     (void)classes;
     struct layers l = layers_of(o);
     int patch = (int)option_int(o, "patch");
+    const struct shape image = graph_shape(graph, x);
+    if (image.dim[0] % patch || image.dim[1] % patch)
+        return graph_fail(
+            graph, "patches",
+            "patches of %dx%d do not cut %dx%d points without a rest; choose a patch that divides both",
+            patch, patch, image.dim[0], image.dim[1]);
     struct conv_spec cut = {.channels = l.width, .kernel = {patch, patch}, .stride = {patch, patch}};
     x = graph_conv(graph, "patches", x, &cut);
     struct shape grid = graph_shape(graph, x);
