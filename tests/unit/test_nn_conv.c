@@ -178,14 +178,19 @@ static void check_conv(struct conv_shape s, int batch, float scale) {
     conv_forward(&s, batch, x, w, bias, y, forward_scratch);
     reference_conv_forward(&s, batch, x, w, bias, true_y);
     assert_close(n.y, y, true_y, bound);
-    /* dw from nothing is written, then added to: twice the truth. */
+    /* From nothing they are written, then added to: twice the truth. */
     for (size_t i = 0; i < n.w; i++)
         dw[i] = NAN;
+    for (size_t i = 0; i < n.x; i++)
+        dx[i] = NAN;
     dbias[0] = NAN;
-    conv_backward(&s, batch, x, w, dy, NULL, dw, dbias, true, backward_scratch);
-    conv_backward(&s, batch, x, w, dy, dx, dw, dbias, false, backward_scratch);
+    conv_backward(&s, batch, x, w, dy, dx, dw, dbias, (struct conv_fresh){.dx = true, .dw = true},
+                  backward_scratch);
+    conv_backward(&s, batch, x, w, dy, dx, dw, dbias, (struct conv_fresh){0}, backward_scratch);
     for (size_t i = 0; i < n.w; i++)
         dw[i] /= 2;
+    for (size_t i = 0; i < n.x; i++)
+        dx[i] /= 2;
     for (int i = 0; i < s.out; i++)
         dbias[i] /= 2;
     reference_conv_backward(&s, batch, x, w, dy, true_dx, true_dw, true_dbias);

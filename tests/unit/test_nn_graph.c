@@ -3,6 +3,7 @@
 #include "nn_support.h"
 #include "workers/nn/infer.h"
 #include "workers/nn/plan.h"
+#include "workers/nn/reference_run.h"
 #include "workers/nn/run.h"
 
 static tensor conv_norm_tanh(struct graph *graph, const char *name, tensor x, int channels, int kernel) {
@@ -211,6 +212,77 @@ static void training_needs_little_more_than_backward_reads(void **state) {
     graph_destroy(graph);
 }
 
+/* Arrays shared in every way: a view of what others read too, of a rectified result, of a view, of an input
+ * and as an output; rectifiers that are and are not the only reader. */
+static struct graph *sharing_net(void) {
+    struct graph *graph = graph_create();
+    assert_non_null(graph);
+    tensor x = graph_input(graph, "planes", SHAPE(3, 4, 6));
+    tensor rows = graph_linear(graph, "rows", graph_reshape(graph, "flat", x, SHAPE(12, 6)), 7, true);
+    tensor view = graph_reshape(graph, "view", rows, SHAPE(7, 12));
+    tensor gated = graph_relu(graph, "gated", view);
+    tensor once = graph_relu(graph, "once", graph_linear(graph, "wide", rows, 9, true));
+    tensor flat =
+        graph_reshape(graph, "rows_of", graph_reshape(graph, "row", once, SHAPE(108)), SHAPE(9, 12));
+    tensor sum =
+        graph_concat(graph, "sum", 3, (tensor[]){gated, view, graph_linear(graph, "again", view, 4, false)});
+    graph_output(graph, "sum", graph_linear(graph, "last", sum, 3, true));
+    graph_output(graph, "flat", flat);
+    graph_output(graph, "side", graph_linear(graph, "side", graph_relu(graph, "twice", once), 2, true));
+    return graph;
+}
+
+static void check_sharing(void) {
+    struct trial trial = trial_create(sharing_net(), 5, 5, 11, 0);
+    struct reference_run *reference;
+    assert_int_equal(reference_run_create(trial.graph, RUN_TRAINING, 5, 1, &reference), 0);
+    reference_run_load(reference, &trial.model);
+    for (size_t i = 0; i < 5 * 3 * 4 * 6; i++)
+        reference_run_input(reference, 0)[i] = (double)trial.x[0][i];
+    reference_run_forward(reference, 5);
+    trial_loss(&trial, false);
+    for (int o = 0; o < graph_output_count(trial.graph); o++) {
+        const char *name = graph_output_name(trial.graph, o);
+        size_t count = 5 * shape_elements(graph_output_shape(trial.graph, o));
+        assert_close(count, run_output(trial.run, name), reference_run_output(reference, name), 2e-6);
+        for (size_t i = 0; i < count; i++)
+            run_output_gradient(trial.run, name)[i] =
+                (float)(reference_run_output_gradient(reference, name)[i] = (double)(i % 5) - 1.5);
+    }
+    run_gradients(trial.run, &trial.model, trial.gradients);
+    reference_run_backward(reference);
+    assert_close(graph_value_count(trial.graph), trial.gradients, reference_run_gradients(reference), 2e-6);
+    reference_run_destroy(reference);
+    trial_destroy(&trial);
+}
+
+static void shared_arrays_change_no_result_and_no_gradient(void **state) {
+    (void)state;
+    on_every_isa(check_sharing);
+}
+
+/* Of two convolutions, a view and a rectifier only what backward reads, and one gradient at a time. */
+static void views_and_rectifiers_need_no_memory(void **state) {
+    (void)state;
+    enum { BATCH = 16, MOST = 8 * 8 * 16 };
+    struct graph *graph = graph_create();
+    tensor x = graph_input(graph, "planes", SHAPE(10, 10, 4));
+    x = graph_relu(graph, "relu",
+                   graph_conv(graph, "conv", x, &(struct conv_spec){.channels = 16, .kernel = {3, 3}}));
+    graph_output(graph, "out",
+                 graph_linear(graph, "out", graph_reshape(graph, "flat", x, SHAPE(MOST)), 32, true));
+    assert_int_equal(graph_finish(graph, NULL), 0);
+    struct run *run;
+    assert_int_equal(run_create(graph, RUN_TRAINING, BATCH, 1, &run, NULL), 0);
+    struct run_memory memory = run_memory(run);
+    assert_int_equal(memory.needed,
+                     BATCH * (400 + MOST + 32) * sizeof(float)); /* and the output's gradient */
+    assert_int_equal(memory.live, memory.needed + BATCH * MOST * sizeof(float));
+    assert_in_range(memory.arena, memory.live, memory.live + memory.live / 5);
+    run_destroy(run);
+    graph_destroy(graph);
+}
+
 static void what_does_not_fit_is_refused_by_name_and_shapes(void **state) {
     (void)state;
     struct graph *graph = graph_create();
@@ -248,6 +320,8 @@ static void an_unknown_instruction_set_is_an_error_that_names_the_known(void **s
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_equal_finite_differences),
+        cmocka_unit_test(shared_arrays_change_no_result_and_no_gradient),
+        cmocka_unit_test(views_and_rectifiers_need_no_memory),
         cmocka_unit_test(a_batch_gives_what_its_samples_give_alone),
         cmocka_unit_test(the_compiled_form_equals_the_plain_one),
         cmocka_unit_test(two_runs_with_one_seed_are_identical),

@@ -465,36 +465,45 @@ static size_t lines_weights_scratch(const struct conv_shape *s) {
 }
 
 /* The input's gradient where weights are many and points few: dX^T = W dY^T reads the weights as they lie.
- * What is packed is dY^T, and the result, which packing turns around. */
+ * What is packed is dY^T, and the result, which packing turns around; so many inputs at a time that both stay
+ * in the first-level cache. */
+enum { TURNED_INPUTS = 64 };
+
 static size_t turned_scratch(const struct conv_shape *s, size_t points) {
-    return (size_t)s->out * packed_columns((int)points) + points * (size_t)s->in +
-           points * packed_columns(s->in);
+    return (size_t)s->out * packed_columns((int)points) +
+           points * (TURNED_INPUTS + packed_columns(TURNED_INPUTS));
 }
 
 static void turned_gradient(const struct conv_shape *s, int points, const float *w, const float *dy,
-                            float *dx, float *scratch) {
+                            bool fresh, float *dx, float *scratch) {
     const struct kernels *k = kernels_get();
     float *packed_dy = scratch, *turned = packed_dy + (size_t)s->out * packed_columns(points),
-          *panels = turned + (size_t)points * (size_t)s->in;
+          *panels = turned + (ptrdiff_t)points * TURNED_INPUTS;
     k->pack(s->out, points, (struct matrix){dy, 1, s->out}, packed_dy);
-    k->gemm_packed(s->in, points, s->out, (struct matrix){w, s->out, 1}, packed_dy, turned, points, NULL);
-    k->pack(points, s->in, (struct matrix){turned, 1, points}, panels);
-    for (int column = 0; column < s->in; column += k->panel, panels += (ptrdiff_t)points * k->panel)
-        k->add_rows(points, (size_t)at_most(s->in - column, k->panel), panels, k->panel, dx + column, s->in);
+    for (int first = 0; first < s->in; first += TURNED_INPUTS) {
+        int inputs = at_most(s->in - first, TURNED_INPUTS);
+        k->gemm_packed(inputs, points, s->out, (struct matrix){w + (ptrdiff_t)first * s->out, s->out, 1},
+                       packed_dy, turned, points, NULL);
+        k->pack(points, inputs, (struct matrix){turned, 1, points}, panels);
+        for (int column = 0; column < inputs; column += k->panel)
+            (fresh ? k->copy_rows : k->add_rows)(points, (size_t)at_most(inputs - column, k->panel),
+                                                 panels + (ptrdiff_t)column * points, k->panel,
+                                                 dx + first + column, s->in);
+    }
 }
 
 static void columns_backward(const struct conv_shape *s, bool whole, int batch, const float *x,
-                             const float *w, const float *dy, float *dx, float *dw, bool fresh,
+                             const float *w, const float *dy, float *dx, float *dw, struct conv_fresh fresh,
                              float *scratch) {
     const struct kernels *k = kernels_get();
     int depth = depth_of(s), in = s->in / s->groups, out = s->out / s->groups;
     size_t points = columns_points(s, batch, whole);
     float *packed = scratch, *packed_dy = packed + (size_t)out * packed_columns(depth);
     float *columns = packed_dy + points * packed_columns(out);
-    struct gemm_tail accumulate = {.accumulate = true};
+    struct gemm_tail accumulate = {.accumulate = !fresh.dx};
     if (whole && points <= FEW_ROWS) {
         if (dx)
-            turned_gradient(s, (int)points, w, dy, dx, scratch);
+            turned_gradient(s, (int)points, w, dy, fresh.dx, dx, scratch);
         dx = NULL;
         packed_dy = scratch;
     }
@@ -510,7 +519,7 @@ static void columns_backward(const struct conv_shape *s, bool whole, int batch, 
                 if (!whole)
                     columns_gather(s, x + image, at.first, at.rows, columns);
                 product_of(depth, out, at.points, (struct matrix){whole ? x : columns, 1, depth},
-                           gradient.data, s->out, packed_dy, !fresh, dw + group * out, s->out);
+                           gradient.data, s->out, packed_dy, !fresh.dw, dw + group * out, s->out);
             }
             if (dx) {
                 k->gemm_packed(at.points, depth, out, gradient, packed, whole ? dx : columns, depth,
@@ -640,12 +649,17 @@ void conv_forward(const struct conv_shape *s, int batch, const float *x, const f
 }
 
 void conv_backward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *dy,
-                   float *dx, float *dw, float *dbias, bool fresh, float *scratch) {
+                   float *dx, float *dw, float *dbias, struct conv_fresh fresh, float *scratch) {
     enum conv_method method = conv_method(s);
-    if (dbias && fresh)
+    bool product = method == CONV_PRODUCT; /* writes; the others add */
+    if (dbias && fresh.dw)
         memset(dbias, 0, (size_t)s->out * sizeof(float));
-    if (dw && fresh && method != CONV_PRODUCT)
+    if (dw && fresh.dw && !product)
         memset(dw, 0, (size_t)depth_of(s) * (size_t)s->out * sizeof(float));
+    if (dx && fresh.dx && !product)
+        memset(dx, 0, (size_t)batch * image_points(s) * (size_t)s->in * sizeof(float));
+    if (!product)
+        fresh = (struct conv_fresh){0};
     if (dbias)
         kernels_get()->column_sums((size_t)batch * (size_t)(s->out_height * s->out_width), s->out, dy, dbias);
     if (method == CONV_LINES && dw) {
@@ -655,6 +669,5 @@ void conv_backward(const struct conv_shape *s, int batch, const float *x, const 
     if (is_winograd(method))
         winograd_backward(s, winograd_plan(s, method, batch, true), batch, x, w, dy, dx, dw, scratch);
     else if (dx || dw)
-        columns_backward(s, method == CONV_PRODUCT, batch, x, w, dy, dx, dw, fresh && method == CONV_PRODUCT,
-                         scratch);
+        columns_backward(s, product, batch, x, w, dy, dx, dw, fresh, scratch);
 }

@@ -40,10 +40,13 @@ size_t conv_backward_scratch(const struct conv_shape *shape, int batch);
 /* y = x * w + bias (bias may be NULL). */
 void conv_forward(const struct conv_shape *shape, int batch, const float *x, const float *w,
                   const float *bias, float *y, float *scratch);
-/* Adds to dx, and to dw and dbias unless they are `fresh`: then they are written. Each may be NULL when it is
- * not wanted. */
+/* Adds to dx, dw and dbias; those that are `fresh` hold nothing yet, and are written. Each may be NULL when
+ * it is not wanted. */
+struct conv_fresh {
+    bool dx, dw; /* dw: dbias too */
+};
 void conv_backward(const struct conv_shape *shape, int batch, const float *x, const float *w, const float *dy,
-                   float *dx, float *dw, float *dbias, bool fresh, float *scratch);
+                   float *dx, float *dw, float *dbias, struct conv_fresh fresh, float *scratch);
 
 /* The same in two halves, for weights that stay: conv_pack once (transformed and laid out for the kernels in
  * use), then conv_run as often as wanted, with what follows the convolution fused into its last pass: y =

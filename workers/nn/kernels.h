@@ -104,6 +104,7 @@ struct kernels {
     void (*scale)(size_t n, float a, float *y);                                  /* y *= a */
     void (*relu)(size_t n, const float *x, float *y);                            /* y = max(x, 0) */
     void (*relu_backward)(size_t n, const float *y, const float *dy, float *dx); /* dx += y > 0 ? dy : 0 */
+    void (*relu_gate)(size_t n, const float *y, float *dx);                      /* dx = y > 0 ? dx : 0 */
     /* y[r][c] = x[r][c] * scale[c] + shift[c], optionally ReLU: batch normalization's second half. */
     void (*scale_shift)(size_t rows, int channels, const float *x, const float *scale, const float *shift,
                         bool relu, float *y);

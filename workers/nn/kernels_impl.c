@@ -42,6 +42,7 @@ const struct kernels GLUE(kernels_, KERNELS_NAME) = {
     .scale = scale,
     .relu = relu,
     .relu_backward = relu_backward,
+    .relu_gate = relu_gate,
     .scale_shift = scale_shift,
     .column_sums = column_sums,
     .column_dots = column_dots,

@@ -7,7 +7,8 @@
  *   - `batch` samples at a time, channels innermost;
  *   - nothing is allocated: what must survive from forward to backward is in `saved`, what need not is in
  * `scratch`;
- *   - din[i] is NULL where no gradient is wanted.
+ *   - din[i] is NULL where no gradient is wanted;
+ *   - where din[0] is dout (views, and operators that allow it) the one is turned into the other in place.
  */
 #ifndef TENGEN_NN_OP_H
 #define TENGEN_NN_OP_H
@@ -45,7 +46,8 @@ struct op_call {
     const struct node *node;
     int batch;
     bool training;
-    bool fresh; /* dparam holds nothing yet; only operators that say `writes_dparam` see it set */
+    bool fresh;     /* dparam holds nothing yet; only operators that say `writes_dparam` see it set */
+    bool fresh_din; /* the same of din[0] and `writes_din` */
     const float *in[NODE_INPUTS_MAX];
     float *out;        /* forward: written; backward: read where the operator reads its output */
     const float *dout; /* backward */
@@ -59,8 +61,11 @@ struct op_call {
 struct op {
     const char *name;
     bool backward_reads_input, backward_reads_output;
-    bool writes_dparam;                                  /* heeds `fresh`; for the others the runner clears */
-    bool in_place;                                       /* out may be the memory of in[0] (same size) */
+    bool writes_dparam;     /* heeds `fresh`; for the others the runner clears */
+    bool writes_din;        /* heeds `fresh_din` (of one input) */
+    bool in_place;          /* out may be the memory of in[0] (same size) */
+    bool view;              /* out is the memory of in[0], and dout of din[0] */
+    bool gradient_in_place; /* din[0] may be the memory of dout: then it is written */
     size_t (*saved)(const struct node *node, int batch); /* floats; NULL: none */
     size_t (*forward_scratch)(const struct node *node, int batch);
     size_t (*backward_scratch)(const struct node *node, int batch);

@@ -13,12 +13,15 @@ static void relu_forward(const struct op_call *c) {
 }
 
 static void relu_backward(const struct op_call *c) {
-    if (c->din[0])
+    if (c->din[0] == c->dout)
+        kernels_get()->relu_gate(call_elements(c), c->out, c->din[0]);
+    else if (c->din[0])
         kernels_get()->relu_backward(call_elements(c), c->out, c->dout, c->din[0]);
 }
 
 static const struct op relu_op = {.name = "relu",
                                   .backward_reads_output = true,
+                                  .gradient_in_place = true,
                                   .in_place = true,
                                   .forward = relu_forward,
                                   .backward = relu_backward,

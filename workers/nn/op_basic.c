@@ -94,12 +94,12 @@ static void reshape_forward(const struct op_call *c) {
 }
 
 static void reshape_backward(const struct op_call *c) {
-    if (c->din[0])
+    if (c->din[0] && c->din[0] != c->dout)
         kernels_get()->add(call_elements(c), c->dout, c->din[0]);
 }
 
 static const struct op reshape_op = {.name = "reshape",
-                                     .in_place = true,
+                                     .view = true,
                                      .forward = reshape_forward,
                                      .backward = reshape_backward,
                                      .reference = &reference_reshape};

@@ -10,7 +10,8 @@ static void conv_op_forward(const struct op_call *c) {
 
 static void conv_op_backward(const struct op_call *c) {
     conv_backward(&c->node->spec.conv, c->batch, c->in[0], c->param[0], c->dout, c->din[0], c->dparam[0],
-                  c->node->param_count > 1 ? c->dparam[1] : NULL, c->fresh, c->scratch);
+                  c->node->param_count > 1 ? c->dparam[1] : NULL,
+                  (struct conv_fresh){.dx = c->fresh_din, .dw = c->fresh}, c->scratch);
 }
 
 static size_t forward_scratch(const struct node *node, int batch) {
@@ -23,6 +24,7 @@ static size_t backward_scratch(const struct node *node, int batch) {
 
 static const struct op conv_op = {.name = "conv",
                                   .writes_dparam = true,
+                                  .writes_din = true,
                                   .backward_reads_input = true,
                                   .forward_scratch = forward_scratch,
                                   .backward_scratch = backward_scratch,
@@ -32,6 +34,7 @@ static const struct op conv_op = {.name = "conv",
 /* A linear layer is a 1x1 convolution over as many points as there are rows. */
 static const struct op linear_op = {.name = "linear",
                                     .writes_dparam = true,
+                                    .writes_din = true,
                                     .backward_reads_input = true,
                                     .forward_scratch = forward_scratch,
                                     .backward_scratch = backward_scratch,
@@ -108,9 +111,9 @@ static size_t transpose_backward_scratch(const struct node *node, int batch) {
 static void transpose_forward(const struct op_call *c) {
     const struct conv_shape *s = &c->node->spec.conv;
     size_t channels = (size_t)s->in;
-    memset(c->out, 0, call_elements(c) * sizeof(float));
     /* The convolution's own input matters for the gradient of its weights only. */
-    conv_backward(s, c->batch, NULL, c->param[0], c->in[0], c->out, NULL, NULL, false, c->scratch);
+    conv_backward(s, c->batch, NULL, c->param[0], c->in[0], c->out, NULL, NULL,
+                  (struct conv_fresh){.dx = true}, c->scratch);
     for (size_t row = 0; c->node->param_count > 1 && row < node_rows(c->node, c->batch); row++)
         kernels_get()->add(channels, c->param[1], c->out + row * channels);
 }
@@ -119,7 +122,8 @@ static void transpose_backward(const struct op_call *c) {
     const struct conv_shape *s = &c->node->spec.conv;
     if (c->node->param_count > 1)
         kernels_get()->column_sums(node_rows(c->node, c->batch), s->in, c->dout, c->dparam[1]);
-    conv_backward(s, c->batch, c->dout, c->param[0], c->in[0], NULL, c->dparam[0], NULL, false, c->scratch);
+    conv_backward(s, c->batch, c->dout, c->param[0], c->in[0], NULL, c->dparam[0], NULL,
+                  (struct conv_fresh){0}, c->scratch);
     if (!c->din[0])
         return;
     size_t count = transpose_input(c->node, c->batch);

@@ -1,8 +1,11 @@
 /* run.c - see run.h.
  *
  * The arrays of a run, per node i: its result, the gradient of its result, `saved`, and scratch forward and
- * backward. An alias (in-place operator) has no array of its own: the array of its input's result lives on
- * instead.
+ * backward. An alias has no array of its own: the array of its first input lives on instead. So it is with
+ *
+ *   - the result of an in-place operator, where nobody reads the input after it, and of a view always;
+ *   - the gradient of a view always, for what is added to either is the gradient of both;
+ *   - the gradient of a rectifier where it is its input's only reader: it goes through element by element.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,7 @@ struct run {
     size_t arena_floats;
     struct plan_array *arrays; /* [node][ARRAY_KINDS] */
     int *owner;                /* [node]: the node whose RESULT array holds this node's result */
+    int *gradient_owner;       /* [node]: the same for GRADIENT */
     bool *wanted;              /* [node]: a gradient is needed: a parameter is at or before it */
     struct run_memory memory;
     struct rng rng;
@@ -39,12 +43,24 @@ static float *result_of(const struct run *run, int node) {
     return memory_of(run, run->owner[node], RESULT);
 }
 
+static struct plan_array *gradient_array(const struct run *run, int node) {
+    return array_of(run, run->gradient_owner[node], GRADIENT);
+}
+
+static float *gradient_of(const struct run *run, int node) {
+    return memory_of(run, run->gradient_owner[node], GRADIENT);
+}
+
 /* ---- lifetimes ---- */
 
 static void keep_until(const struct run *run, int node, enum array_kind kind, int step) {
     struct plan_array *array = array_of(run, node, kind);
     if (array->last < step)
         array->last = step;
+}
+
+static int at_most(int value, int limit) {
+    return value < limit ? value : limit;
 }
 
 static int backward_step(const struct run *run, int node) {
@@ -91,16 +107,17 @@ static void result_lifetimes(struct run *run) {
     }
 }
 
-/* An in-place operator takes over its first input's array when nobody reads that after it. */
+/* A view is its first input's array; an in-place operator takes it over when nobody reads it after that. */
 static void find_owners(struct run *run) {
     for (int i = 0; i < run->graph->node_count; i++) {
         const struct node *node = &run->graph->nodes[i];
         run->owner[i] = i;
-        if (!node->op || !node->op->in_place)
+        if (!node->op || !(node->op->in_place || node->op->view))
             continue;
         int from = run->owner[node->in[0]];
         bool twice = node->input_count > 1 && run->owner[node->in[1]] == from;
-        if (array_of(run, from, RESULT)->last > i || twice || is_output(run->graph, node->in[0]))
+        bool read = array_of(run, from, RESULT)->last > i || twice || is_output(run->graph, node->in[0]);
+        if (read && !node->op->view)
             continue;
         run->owner[i] = from;
         keep_until(run, from, RESULT, array_of(run, i, RESULT)->last);
@@ -108,25 +125,43 @@ static void find_owners(struct run *run) {
     }
 }
 
+static bool has_one_reader(const struct graph *graph, int node) {
+    int readers = is_output(graph, node);
+    for (int i = node + 1; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].input_count; j++)
+            readers += graph->nodes[i].in[j] == node;
+    return readers == 1;
+}
+
+/* (Of a view others may read the original: what they add to its gradient must not pass through the operator.)
+ */
+static bool shares_gradient(const struct run *run, int i) {
+    const struct node *node = &run->graph->nodes[i];
+    if (!node->op || !run->wanted[i])
+        return false;
+    const struct op *before = node->input_count ? run->graph->nodes[node->in[0]].op : NULL;
+    return node->op->view || (node->op->gradient_in_place && has_one_reader(run->graph, node->in[0]) &&
+                              !(before && before->view));
+}
+
 /* A gradient lives from the backward step of its result's last reader (or from the outputs) to its own. */
 static void gradient_lifetimes(struct run *run) {
     const struct graph *graph = run->graph;
-    for (int i = 0; i < graph->node_count; i++)
-        *array_of(run, i, GRADIENT) =
-            (struct plan_array){.first = backward_step(run, i), .last = backward_step(run, i)};
-    for (int i = 0; i < graph->node_count; i++)
-        for (int j = 0; j < graph->nodes[i].input_count; j++) {
-            struct plan_array *gradient = array_of(run, graph->nodes[i].in[j], GRADIENT);
-            if (run->wanted[i] && gradient->first > backward_step(run, i))
-                gradient->first = backward_step(run, i);
-        }
     for (int i = 0; i < graph->node_count; i++) {
-        struct plan_array *gradient = array_of(run, i, GRADIENT);
-        if (is_output(graph, i))
-            gradient->first = graph->node_count;
+        run->gradient_owner[i] = shares_gradient(run, i) ? run->gradient_owner[graph->nodes[i].in[0]] : i;
+        struct plan_array *gradient = gradient_array(run, i);
+        if (run->gradient_owner[i] == i)
+            *gradient = (struct plan_array){.first = backward_step(run, i), .last = backward_step(run, i)};
         if (run->wanted[i])
             gradient->size = (size_t)run->batch_max * shape_elements(graph->nodes[i].shape);
+        gradient->first =
+            at_most(gradient->first, is_output(graph, i) ? graph->node_count : backward_step(run, i));
     }
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->nodes[i].input_count && run->wanted[i]; j++) {
+            struct plan_array *gradient = gradient_array(run, graph->nodes[i].in[j]);
+            gradient->first = at_most(gradient->first, backward_step(run, i));
+        }
 }
 
 static size_t floats(size_t (*of)(const struct node *, int), const struct node *node, int batch) {
@@ -151,7 +186,18 @@ static void work_lifetimes(struct run *run) {
     }
 }
 
-/* What must be there when the backward pass begins. */
+/* Bytes of what must be there at a step, scratch aside: results and gradients that are still to be read. */
+static size_t live_bytes(const struct run *run, int step) {
+    size_t floats = 0;
+    for (int i = 0; i < run->graph->node_count; i++)
+        for (enum array_kind kind = RESULT; kind <= SAVED; kind++) {
+            const struct plan_array *array = array_of(run, i, kind);
+            floats += array->first <= step && step <= array->last ? array->size : 0;
+        }
+    return floats * sizeof(float);
+}
+
+/* (Needed: what must be there when the backward pass begins.) */
 static void count_memory(struct run *run) {
     int count = run->graph->node_count * ARRAY_KINDS;
     run->memory.arena = run->arena_floats * sizeof(float);
@@ -159,6 +205,10 @@ static void count_memory(struct run *run) {
         run->memory.unshared += run->arrays[i].size * sizeof(float);
         if (run->arrays[i].first <= run->graph->node_count && run->arrays[i].last > run->graph->node_count)
             run->memory.needed += run->arrays[i].size * sizeof(float);
+    }
+    for (int step = 0; step <= 2 * run->graph->node_count; step++) {
+        size_t live = live_bytes(run, step);
+        run->memory.live = live > run->memory.live ? live : run->memory.live;
     }
 }
 
@@ -174,8 +224,9 @@ int run_create(const struct graph *graph, enum run_mode mode, int batch_max, uin
     rng_seed(&run->rng, seed);
     run->arrays = calloc(nodes * ARRAY_KINDS, sizeof *run->arrays);
     run->owner = calloc(nodes, sizeof *run->owner);
+    run->gradient_owner = calloc(nodes, sizeof *run->gradient_owner);
     run->wanted = calloc(nodes, sizeof *run->wanted);
-    if (run->arrays && run->owner && run->wanted) {
+    if (run->arrays && run->owner && run->gradient_owner && run->wanted) {
         find_wanted(run);
         result_lifetimes(run);
         find_owners(run);
@@ -203,6 +254,7 @@ void run_destroy(struct run *run) {
     free(run->arena);
     free(run->arrays);
     free(run->owner);
+    free(run->gradient_owner);
     free(run->wanted);
     free(run);
 }
@@ -227,7 +279,7 @@ static struct op_call call_of(struct run *run, struct model *model, int index, f
     for (int i = 0; i < node->input_count; i++) {
         call.in[i] = result_of(run, node->in[i]);
         if (gradients)
-            call.din[i] = memory_of(run, node->in[i], GRADIENT);
+            call.din[i] = gradient_of(run, node->in[i]);
     }
     for (int i = 0; i < node->param_count; i++) {
         size_t offset = run->graph->params[node->param[i]].offset;
@@ -235,14 +287,14 @@ static struct op_call call_of(struct run *run, struct model *model, int index, f
         call.dparam[i] = gradients ? gradients + offset : NULL;
     }
     call.out = result_of(run, index);
-    call.dout = gradients ? memory_of(run, index, GRADIENT) : NULL;
+    call.dout = gradients ? gradient_of(run, index) : NULL;
     call.saved = memory_of(run, index, SAVED);
     call.scratch = memory_of(run, index, gradients ? BACKWARD_SCRATCH : FORWARD_SCRATCH);
     return call;
 }
 
 static void clear_gradient(struct run *run, int node) {
-    float *gradient = memory_of(run, node, GRADIENT);
+    float *gradient = gradient_of(run, node);
     if (gradient)
         memset(gradient, 0,
                (size_t)run->batch * shape_elements(run->graph->nodes[node].shape) * sizeof(float));
@@ -275,13 +327,16 @@ static void backward(struct run *run, struct model *model, float *gradients, boo
     for (int i = run->graph->node_count - 1; i >= 0; i--) {
         if (!run->graph->nodes[i].op || !run->wanted[i])
             continue;
-        if (array_of(run, i, GRADIENT)->first == backward_step(run, i)) /* nobody reads this result */
+        if (gradient_array(run, i)->first == backward_step(run, i)) /* nobody reads this result */
             clear_gradient(run, i);
         struct op_call call = call_of(run, model, i, gradients);
-        /* The first contribution to a gradient finds it cleared. */
+        /* The first contribution to a gradient finds it cleared, or writes it. */
         for (int j = 0; j < call.node->input_count; j++)
-            if (call.din[j] && array_of(run, call.node->in[j], GRADIENT)->first == backward_step(run, i))
-                clear_gradient(run, call.node->in[j]);
+            if (call.din[j] && gradient_array(run, call.node->in[j])->first == backward_step(run, i)) {
+                call.fresh_din = call.node->op->writes_din;
+                if (!call.fresh_din)
+                    clear_gradient(run, call.node->in[j]);
+            }
         if (fresh)
             begin_fresh(&call, run);
         call.node->op->backward(&call);
@@ -310,7 +365,7 @@ const float *run_output(const struct run *run, const char *name) {
 
 float *run_output_gradient(struct run *run, const char *name) {
     int node = output_node(run, name);
-    return node < 0 ? NULL : memory_of(run, node, GRADIENT);
+    return node < 0 ? NULL : gradient_of(run, node);
 }
 
 struct run_memory run_memory(const struct run *run) {

@@ -53,8 +53,10 @@ void run_gradients(struct run *run, struct model *model, float *gradients);
 void run_reseed(struct run *run, uint64_t seed);
 
 struct run_memory {
-    size_t arena;    /* bytes of the arena */
-    size_t needed;   /* bytes that backward reads: a lower bound for any plan that computes nothing twice */
+    size_t arena;  /* bytes of the arena */
+    size_t needed; /* bytes of what backward reads at its begin */
+    size_t live; /* bytes of the results and gradients that are still to be read, at the step where most are:
+                    a lower bound for any plan that computes nothing twice */
     size_t unshared; /* bytes if no memory were shared */
 };
 struct run_memory run_memory(const struct run *run);

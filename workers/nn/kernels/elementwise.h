@@ -40,6 +40,10 @@ static void relu_backward(size_t count, const float *y, const float *dy, float *
     });
 }
 
+static void relu_gate(size_t count, const float *y, float *dx) {
+    FOR_VECTORS(count, store(dx + i, pass_positive(load(y + i, n), load(dx + i, n)), n));
+}
+
 static void scale_shift(size_t rows, int channels, const float *x, const float *factor, const float *shift,
                         bool rectify, float *y) {
     for (size_t row = 0; row < rows; row++, x += channels, y += channels)
