@@ -7,8 +7,8 @@
  *
  *      log   0        1024       2048       3072       4096 pages
  *            |---------|----------|----------|----------|
- *      thread       copies     copies     copies
- *      writer                                        copies the rest, and begins the log anew
+ *      thread       copies     copies     copies        and syncs what it has copied
+ *      writer                                        copies and syncs the rest, and begins the log anew
  *
  * The last step is the writer's, because only when nothing is left to copy can the log be begun anew, and
  * beside a busy writer there is always something left. While the thread is still copying then, the log may
@@ -57,12 +57,22 @@ static void fold(struct backfill *backfill, sqlite3 *sqlite) {
         log_warn("store", "the log cannot be folded into the database yet: %s", sqlite3_errmsg(sqlite));
 }
 
+/* SQLite syncs the database only when a checkpoint has come to the log's end, which is the writer's: by then
+ * this thread has had most of it written. An error will meet that sync too. */
+static void sync_database(sqlite3 *sqlite) {
+    sqlite3_file *file = NULL;
+    if (sqlite3_file_control(sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
+        file->pMethods != NULL)
+        file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
 static void *thread_main(void *arg) {
     struct backfill *backfill = arg;
     pthread_setname_np(pthread_self(), "store-backfill");
     while (wait_for_work(backfill)) {
         pthread_mutex_lock(&backfill->folding);
         fold(backfill, backfill->db.sqlite);
+        sync_database(backfill->db.sqlite);
     }
     return NULL;
 }

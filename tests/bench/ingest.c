@@ -84,7 +84,7 @@ void bench_chunk(struct buf *out) {
 
 struct bare {
     sqlite3 *db;
-    sqlite3_stmt *insert;
+    sqlite3_stmt *begin, *insert, *commit;
 };
 
 static void bare_run(struct bare *bare, const char *sql) {
@@ -95,22 +95,38 @@ static void bare_run(struct bare *bare, const char *sql) {
     }
 }
 
+static sqlite3_stmt *bare_prepare(struct bare *bare, const char *sql) {
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(bare->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        bench_die(sql, TG_EIO, NULL);
+    return stmt;
+}
+
+static void bare_step(sqlite3_stmt *stmt) {
+    if (sqlite3_step(stmt) != SQLITE_DONE)
+        bench_die(sqlite3_sql(stmt), TG_EIO, NULL);
+    sqlite3_reset(stmt);
+}
+
 static void bare_open(struct bare *bare, const char *folder) {
     char path[512];
     snprintf(path, sizeof path, "%s/bare.db", folder);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite3_open(path, &bare->db) != SQLITE_OK)
         bench_die(path, TG_EIO, NULL);
     /* The settings of the store: see server/store/sqlite.c. */
     bare_run(bare, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4096; "
-                   "PRAGMA cache_size = -8192");
+                   "PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192");
     bare_run(bare, "CREATE TABLE chunks (id INTEGER PRIMARY KEY, data BLOB)");
-    if (sqlite3_prepare_v2(bare->db, "INSERT INTO chunks (data) VALUES (?)", -1, &bare->insert, NULL) !=
-        SQLITE_OK)
-        bench_die("prepare", TG_EIO, NULL);
+    bare->begin = bare_prepare(bare, "BEGIN IMMEDIATE");
+    bare->insert = bare_prepare(bare, "INSERT INTO chunks (data) VALUES (?)");
+    bare->commit = bare_prepare(bare, "COMMIT");
 }
 
 static void bare_close(struct bare *bare) {
+    sqlite3_finalize(bare->begin);
     sqlite3_finalize(bare->insert);
+    sqlite3_finalize(bare->commit);
     sqlite3_close(bare->db);
 }
 
@@ -118,15 +134,13 @@ static double bare_round(struct bare *bare, const struct buf *chunk, double grou
     int64_t start = clock_monotonic_ns(), end = start + (int64_t)(seconds * 1e9), chunks = 0,
             transactions = 0;
     while (clock_monotonic_ns() < end) {
-        bare_run(bare, "BEGIN IMMEDIATE");
+        bare_step(bare->begin);
         /* Transactions of both neighbouring whole sizes, so that their average is `group`. */
         for (int64_t until = llround((double)++transactions * group); chunks < until; chunks++) {
             sqlite3_bind_blob(bare->insert, 1, chunk->data, (int)chunk->size, SQLITE_STATIC);
-            if (sqlite3_step(bare->insert) != SQLITE_DONE)
-                bench_die("insert", TG_EIO, NULL);
-            sqlite3_reset(bare->insert);
+            bare_step(bare->insert);
         }
-        bare_run(bare, "COMMIT");
+        bare_step(bare->commit);
     }
     return (double)chunks / ((double)(clock_monotonic_ns() - start) / 1e9);
 }
