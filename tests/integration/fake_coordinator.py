@@ -79,6 +79,7 @@ class FakeCoordinator:
         self.fault = lambda request: None
         self.actions = {}  # task -> what its next beats are answered
         self.drain = False
+        self.clock_ahead_s = 0  # of what its answers say the time is
         self.port, self.server = 0, None
         self.sockets = set()
         self.start()
@@ -375,6 +376,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault.drop_after is not None:
             self.wfile.flush()
             self._hang_up()
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string((time.time() if timestamp is None else timestamp) + self.owner.clock_ahead_s)
 
     def do_POST(self):
         try:

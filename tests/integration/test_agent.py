@@ -316,6 +316,26 @@ def memory_is_counted_with_the_engines(t):
     t.equal(worker.stop(), 0, "exit code")
 
 
+def a_clock_that_is_wrong_by_hours_does_no_harm(t):
+    """What the coordinator is told carries its own time."""
+    for ahead_s in (3 * 3600, -2 * 3600, 0):
+        with t.subtest(f"by {ahead_s} s"):
+            fake = coordinator(t)
+            fake.clock_ahead_s = ahead_s
+            begin = time.time()
+            fake.add_task(units=1, config={"note": True})
+            worker = agent(t, fake)
+            wait_all_done(fake)
+            times = [line["time_ms"] / 1000 - ahead_s for _, _, body in fake.beats for line in body["log"]]
+            times += [body["sequence"] / 1000 - ahead_s for _, _, body in fake.beats]
+            t.true(times, "times that it was told")
+            for told in times:
+                t.true(begin - 15 < told < time.time() + 15, f"{told - begin} s after the begin: about now")
+            side = {1: "behind", -1: "ahead of"}.get((ahead_s > 0) - (ahead_s < 0))
+            t.equal(f"s {side} the coordinator's" in worker.log(), side is not None, "a warning of it")
+            t.equal(worker.stop(), 0, "exit code")
+
+
 def a_flood_is_bounded(t):
     fake = coordinator(t)
     number = fake.add_task(units=2, config={"behaviour": "flood", "after": 1})
@@ -678,6 +698,7 @@ if __name__ == "__main__":
         what_an_unknown_task_leaves_is_set_aside,
         it_says_that_it_leaves,
         the_environment_names_the_coordinator,
+        a_clock_that_is_wrong_by_hours_does_no_harm,
         a_flood_is_bounded,
         the_first_signal_finishes_the_unit,
         the_second_signal_stops_at_once,

@@ -106,8 +106,8 @@ void attempt_upload(struct attempt *attempt) {
 
 static void beat_prepare(void *context, struct http_request *request) {
     struct attempt *attempt = context;
-    json_t *body =
-        outbox_beat(attempt->outbox, attempt->services->worker, attempt->key.attempt, clock_wall_ms());
+    json_t *body = outbox_beat(attempt->outbox, attempt->services->worker, attempt->key.attempt,
+                               caller_wall_ms(attempt->services->caller));
     buf_clear(&attempt->beat_body);
     TG_ASSERT(body && json_append(&attempt->beat_body, body) == 0);
     json_decref(body);

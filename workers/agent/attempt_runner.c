@@ -187,7 +187,7 @@ static void on_frame(void *context, struct frame *frame) {
 
 static void on_line(void *context, enum log_level level, const char *text) {
     struct attempt *attempt = context;
-    outbox_line(attempt->outbox, clock_wall_ms(), level, text);
+    outbox_line(attempt->outbox, caller_wall_ms(attempt->services->caller), level, text);
 }
 
 static void on_gone(void *context, const struct problem *problem) {
@@ -201,7 +201,7 @@ static void on_gone(void *context, const struct problem *problem) {
     const struct task *task = &attempt->task;
     if (problem && !task->end.known && task->state == TASK_RUNNING) {
         attempt_log(attempt, LOG_ERROR, "%s", problem->detail);
-        outbox_line(attempt->outbox, clock_wall_ms(), LOG_ERROR, problem->detail);
+        outbox_line(attempt->outbox, caller_wall_ms(attempt->services->caller), LOG_ERROR, problem->detail);
     } else {
         attempt_log(attempt, LOG_INFO, "runner ended, %lld unit%s finished in this attempt",
                     (long long)task->units_stored, plural_s(task->units_stored));

@@ -226,6 +226,10 @@ void caller_set_coordinator(struct caller *caller, const char *id) {
     http_set_coordinator(caller->http, id);
 }
 
+int64_t caller_wall_ms(const struct caller *caller) {
+    return http_wall_ms(caller->http);
+}
+
 bool caller_is_away(const struct caller *caller) {
     return caller->away.reason[0] != 0;
 }

@@ -30,6 +30,7 @@ void caller_destroy(struct caller *caller); /* cancels all calls; freed after th
  * (421). Calls are tried on: the right one may come back. */
 void caller_on_misdirected(struct caller *caller, void (*misdirected)(void *context), void *context);
 void caller_set_coordinator(struct caller *caller, const char *id); /* see http_set_coordinator */
+int64_t caller_wall_ms(const struct caller *caller);                /* see http_wall_ms */
 bool caller_is_away(const struct caller *caller); /* the newest try of any call got no usable answer */
 
 struct call_options {

@@ -8,12 +8,19 @@
 #include <unistd.h>
 #include <curl/curl.h>
 #include "proto/base/buf.h"
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/wire/json.h"
 #include "proto/wire/no_connection.h"
 #include "proto/wire/problem.h"
 
-enum { CONNECT_TIMEOUT_S = 15, STANDSTILL_S = 60, BULK_CONNECTIONS = 4, CONTROL_PRIORITY = 6 };
+enum {
+    CONNECT_TIMEOUT_S = 15,
+    STANDSTILL_S = 60,
+    BULK_CONNECTIONS = 4,
+    CONTROL_PRIORITY = 6,
+    CLOCK_TOLERANCE_MS = 10000
+};
 
 struct lane {
     struct http *http;
@@ -28,7 +35,8 @@ struct http {
     char authorization[256];
     char coordinator[64]; /* "" until known */
     struct lane lanes[HTTP_LANES];
-    int open_handles; /* timers still to close */
+    int64_t clock_ahead_ms; /* the coordinator's clock before ours; 0: they agree */
+    int open_handles;       /* timers still to close */
 };
 
 /* What curl knows of one socket: the poll handle that watches it. Freed by the closing's callback. */
@@ -200,18 +208,46 @@ static size_t on_write(char *data, size_t one, size_t size, void *context) {
     return buf_append(&transfer->body, data, size) == 0 ? size : 0;
 }
 
-static size_t on_header(char *line, size_t one, size_t size, void *context) {
-    struct http_transfer *transfer = context;
-    static const char name[] = "etag:";
-    if (size < sizeof name || strncasecmp(line, name, sizeof name - 1) != 0)
-        return size;
-    const char *at = line + sizeof name - 1, *end = line + size;
+/* The value of the header line when it is this header's, without the spaces around it. */
+static bool header_value(const char *line, size_t size, const char *name, char *out, size_t room) {
+    size_t length = strlen(name);
+    if (size <= length || strncasecmp(line, name, length) != 0 || line[length] != ':')
+        return false;
+    const char *at = line + length + 1, *end = line + size;
     while (at < end && (*at == ' ' || *at == '\t'))
         at++;
     while (end > at && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
         end--;
-    if ((size_t)(end - at) < sizeof transfer->etag)
-        snprintf(transfer->etag, sizeof transfer->etag, "%.*s", (int)(end - at), at);
+    if ((size_t)(end - at) >= room)
+        return false;
+    snprintf(out, room, "%.*s", (int)(end - at), at);
+    return true;
+}
+
+/* A date has whole seconds and took a moment to come: small differences are none. */
+static void learn_clock(struct http *http, const char *date) {
+    time_t theirs = curl_getdate(date, NULL);
+    if (theirs < 0)
+        return;
+    int64_t ahead_ms = (int64_t)theirs * 1000 - clock_wall_ms();
+    if (llabs(ahead_ms - http->clock_ahead_ms) < CLOCK_TOLERANCE_MS)
+        return;
+    if (llabs(ahead_ms) < CLOCK_TOLERANCE_MS)
+        ahead_ms = 0;
+    http->clock_ahead_ms = ahead_ms;
+    if (ahead_ms != 0)
+        log_warn("agent",
+                 "this machine's clock is %lld s %s the coordinator's; what the agent tells it carries the "
+                 "coordinator's time. Set the clock right: certificates depend on it, too",
+                 llabs(ahead_ms) / 1000, ahead_ms > 0 ? "behind" : "ahead of");
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *context) {
+    struct http_transfer *transfer = context;
+    char date[64];
+    (void)header_value(line, size, "etag", transfer->etag, sizeof transfer->etag);
+    if (header_value(line, size, "date", date, sizeof date))
+        learn_clock(transfer->lane->http, date);
     return size;
 }
 
@@ -431,6 +467,10 @@ void http_destroy(struct http *http) {
         lane->multi = NULL;
         uv_close((uv_handle_t *)&lane->timer, lane_closed);
     }
+}
+
+int64_t http_wall_ms(const struct http *http) {
+    return clock_wall_ms() + http->clock_ahead_ms;
 }
 
 const char *http_server(const struct http *http) {

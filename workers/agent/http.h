@@ -69,6 +69,9 @@ void http_destroy(struct http *http);
 /* From now on every request names the coordinator that it is meant for ("": none); another answers 421. */
 void http_set_coordinator(struct http *http, const char *id);
 const char *http_server(const struct http *http);
+/* Milliseconds since 1970 by the coordinator's clock, as far as its answers have told (Date): ours may be
+ * hours off. */
+int64_t http_wall_ms(const struct http *http);
 
 /* `done` is called exactly once, later, from the loop, unless the transfer is cancelled first. */
 int http_start(struct http *http, const struct http_request *request, http_done_fn done, void *context,

@@ -2,8 +2,8 @@
  *
  * Beats are idempotent: metrics and lines travel in batches with a sequence number. A batch, once built,
  * stays the same until a beat with it was answered, while news gathers for the next one; progress is always
- * the newest. Sequence numbers are wall-clock milliseconds, made to rise, so that a restarted agent goes on
- * above its old ones.
+ * the newest. Sequence numbers are milliseconds of the coordinator's clock, made to rise, so that a restarted
+ * agent goes on above its old ones, whatever became of its own clock meanwhile.
  *
  * Bounded: a batch takes OUTBOX_BATCH of each, OUTBOX_KEEP wait at most; what is dropped beyond is counted in
  * a line. Loop thread only.
@@ -27,6 +27,7 @@ void outbox_progress(struct outbox *outbox, int64_t done, double rate_per_s);
 void outbox_live(struct outbox *outbox, json_t *live); /* borrows; replaces the list of live games */
 /* A metric frame of the runner; one that is not sound is dropped and counted. */
 void outbox_metric(struct outbox *outbox, const json_t *frame);
+/* wall_ms, here and below: by the coordinator's clock, caller_wall_ms. */
 void outbox_line(struct outbox *outbox, int64_t wall_ms, enum log_level level, const char *text);
 
 /* The body of the next beat; the caller owns it. NULL when out of memory. */
