@@ -133,6 +133,30 @@ def a_backup_of_a_live_database_restores(t):
     t.equal(len(second.api.pages(f"/api/v1/jobs/{job}/games")), kept, "games listed in the restored database")
 
 
+def an_agent_goes_on_with_a_restored_backup(t):
+    """The restored database is another coordinator: what it has not seen is done again, and nothing is there twice."""
+    server = t.server()
+    job = submit(server, games=40, player={"type": "uct", "playouts": 100})
+    worker = t.worker(server)
+    harness.wait_for(lambda: done(server, job) >= 2, 30, "the first games")
+    restored = t.folder("restored")
+    t.tool("tengen-server", "--backup", restored / "tengen.db", "--data", server.data, check=0)
+    saved = done(server, job)
+    harness.wait_for(lambda: done(server, job) > saved, 30, "a game that the backup has not")
+    server.kill()
+    second = t.server(data=restored, port=server.port)
+    state = lambda: second.api.expect(200, "GET", f"/api/v1/jobs/{job}")
+    harness.wait_for(lambda: state()["state"] == "succeeded", 90, "the job to end")
+    t.equal((state()["totals"]["games"], state()["error"]), (40, None), "games, each once")
+    games = second.api.pages(f"/api/v1/jobs/{job}/games")
+    by_task = {task["id"]: task["units"] for task in second.api.pages(f"/api/v1/jobs/{job}/tasks")}
+    t.equal({number: sum(game["task"] == number for game in games) for number in by_task}, by_task, "games of each task")
+    t.equal([w["id"] for w in second.api.pages("/api/v1/workers")], [1], "the agent is known by its old number")
+    t.equal(worker.stop(), 0, "the agent's exit code")
+    t.equal(second.stop(), 0, "the coordinator's exit code")
+    check_clean(t, restored)
+
+
 def a_second_coordinator_on_the_same_data_is_refused(t):
     server = t.server()
     refused = t.tool("tengen-server", "--port", 0, "--data", server.data)
@@ -182,4 +206,5 @@ def _restore(dump: pathlib.Path, folder: pathlib.Path):
 if __name__ == "__main__":
     harness.run(a_graceful_stop_loses_nothing, an_idle_coordinator_stops_at_once_even_with_open_streams,
                 a_stopped_agent_goes_on_where_it_was, a_backup_of_a_live_database_restores,
+                an_agent_goes_on_with_a_restored_backup,
                 a_second_coordinator_on_the_same_data_is_refused, every_earlier_schema_is_upgraded, timeout=120)
