@@ -221,6 +221,7 @@ static struct graph *sharing_net(void) {
     tensor rows = graph_linear(graph, "rows", graph_reshape(graph, "flat", x, SHAPE(12, 6)), 7, true);
     tensor view = graph_reshape(graph, "view", rows, SHAPE(7, 12));
     tensor gated = graph_relu(graph, "gated", view);
+    tensor alone = graph_relu(graph, "alone", graph_reshape(graph, "lone", rows, SHAPE(84)));
     tensor once = graph_relu(graph, "once", graph_linear(graph, "wide", rows, 9, true));
     tensor flat =
         graph_reshape(graph, "rows_of", graph_reshape(graph, "row", once, SHAPE(108)), SHAPE(9, 12));
@@ -228,6 +229,7 @@ static struct graph *sharing_net(void) {
         graph_concat(graph, "sum", 3, (tensor[]){gated, view, graph_linear(graph, "again", view, 4, false)});
     graph_output(graph, "sum", graph_linear(graph, "last", sum, 3, true));
     graph_output(graph, "flat", flat);
+    graph_output(graph, "alone", alone);
     graph_output(graph, "side", graph_linear(graph, "side", graph_relu(graph, "twice", once), 2, true));
     return graph;
 }
@@ -259,6 +261,28 @@ static void check_sharing(void) {
 static void shared_arrays_change_no_result_and_no_gradient(void **state) {
     (void)state;
     on_every_isa(check_sharing);
+}
+
+/* Two embeddings with the same words. */
+static void a_shared_parameter_gets_the_gradient_of_all_its_readers(void **state) {
+    (void)state;
+    struct graph *graph = graph_create();
+    tensor words = graph_embedding(graph, "words", graph_input(graph, "ids", SHAPE(4)), 9, 5);
+    tensor again = graph_embedding_again(graph, "again", graph_input(graph, "others", SHAPE(4)), words);
+    graph_output(graph, "sum", graph_linear(graph, "last", graph_add(graph, "add", words, again), 3, true));
+    struct trial trial = trial_create(graph, 6, 6, 12, 9);
+    float *written = random_floats(&(struct rng){{1, 2, 3, 4}}, graph_value_count(graph));
+    trial_loss(&trial, true);
+    trial_loss(&trial, false);
+    for (size_t i = 0; i < 6 * 4 * 3; i++)
+        run_output_gradient(trial.run, "sum")[i] =
+            (float)(0.2 + 0.1 * (double)(i % 7)) * run_output(trial.run, "sum")[i];
+    run_gradients(trial.run, &trial.model, written);
+    for (size_t i = 0; i < graph_value_count(graph); i++)
+        if (fabsf(written[i] - trial.gradients[i]) > 1e-6f * (1 + fabsf(trial.gradients[i])))
+            fail_msg("value %zu: written %g, added %g", i, (double)written[i], (double)trial.gradients[i]);
+    free(written);
+    trial_destroy(&trial);
 }
 
 /* Of two convolutions, a view and a rectifier only what backward reads, and one gradient at a time. */
@@ -321,6 +345,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_equal_finite_differences),
         cmocka_unit_test(shared_arrays_change_no_result_and_no_gradient),
+        cmocka_unit_test(a_shared_parameter_gets_the_gradient_of_all_its_readers),
         cmocka_unit_test(views_and_rectifiers_need_no_memory),
         cmocka_unit_test(a_batch_gives_what_its_samples_give_alone),
         cmocka_unit_test(the_compiled_form_equals_the_plain_one),

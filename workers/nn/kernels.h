@@ -116,6 +116,11 @@ struct kernels {
     /* y[r][c] += x[r][c] * a[c] + z[r][c] * b[c] + shift[c]: batch normalization's backward pass. */
     void (*blend)(size_t rows, int channels, const float *x, const float *a, const float *z, const float *b,
                   const float *shift, float *y);
+    /* The maximum of each channel over a window of an image, of which x is the first point; and its gradient,
+     * added to the first point that holds the maximum. */
+    void (*max_window)(int rows, int columns, int channels, const float *x, ptrdiff_t row_stride, float *y);
+    void (*max_window_backward)(int rows, int columns, int channels, const float *x, ptrdiff_t row_stride,
+                                const float *y, const float *dy, float *dx);
     /* Each row of y becomes softmax(factor * row of x) (x may be y); a row whose values are all -INFINITY
      * becomes 0. */
     void (*softmax)(size_t rows, int columns, float factor, const float *x, float *y);

@@ -1,5 +1,4 @@
 /* op_basic.c - addition, concatenation, reshape and pooling as operators. */
-#include <float.h>
 #include <string.h>
 #include "workers/nn/isa.h"
 #include "workers/nn/op.h"
@@ -136,43 +135,40 @@ static struct window window_at(const struct node *node, int row, int column) {
     return w;
 }
 
+static size_t window_offset(struct window w, int width, int channels) {
+    return ((size_t)w.top * (size_t)width + (size_t)w.left) * (size_t)channels;
+}
+
 /* One channel vector of output from its window. */
 static void pool_point(bool average, struct window w, int width, int channels, const float *x, float *y) {
-    float share = 1.0f / (float)((w.bottom - w.top) * (w.right - w.left));
-    for (int c = 0; c < channels; c++)
-        y[c] = average ? 0 : -FLT_MAX;
-    for (int i = w.top; i < w.bottom; i++)
-        for (int j = w.left; j < w.right; j++) {
-            const float *from = x + ((size_t)i * (size_t)width + (size_t)j) * (size_t)channels;
-            if (average)
-                kernels_get()->axpy((size_t)channels, share, from, y);
-            else
-                for (int c = 0; c < channels; c++)
-                    y[c] = from[c] > y[c] ? from[c] : y[c];
-        }
+    int rows = w.bottom - w.top, columns = w.right - w.left;
+    ptrdiff_t row_stride = (ptrdiff_t)width * channels;
+    x += window_offset(w, width, channels);
+    if (!average) {
+        kernels_get()->max_window(rows, columns, channels, x, row_stride, y);
+        return;
+    }
+    memset(y, 0, (size_t)channels * sizeof(float));
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            kernels_get()->axpy((size_t)channels, 1.0f / (float)(rows * columns),
+                                x + i * row_stride + (ptrdiff_t)j * channels, y);
 }
 
 /* The gradient goes to all of the window (average), or to the first point that holds the maximum. */
 static void pool_point_backward(bool average, struct window w, int width, int channels, const float *x,
                                 const float *y, const float *dy, float *dx) {
-    float share = 1.0f / (float)((w.bottom - w.top) * (w.right - w.left));
-    if (average) {
-        for (int i = w.top; i < w.bottom; i++)
-            for (int j = w.left; j < w.right; j++)
-                kernels_get()->axpy((size_t)channels, share, dy,
-                                    dx + ((size_t)i * (size_t)width + (size_t)j) * (size_t)channels);
+    int rows = w.bottom - w.top, columns = w.right - w.left;
+    ptrdiff_t row_stride = (ptrdiff_t)width * channels;
+    size_t first = window_offset(w, width, channels);
+    if (!average) {
+        kernels_get()->max_window_backward(rows, columns, channels, x + first, row_stride, y, dy, dx + first);
         return;
     }
-    for (int c = 0; c < channels; c++) {
-        bool found = false;
-        for (int i = w.top; i < w.bottom && !found; i++)
-            for (int j = w.left; j < w.right && !found; j++) {
-                size_t at = ((size_t)i * (size_t)width + (size_t)j) * (size_t)channels + (size_t)c;
-                found = x[at] == y[c];
-                if (found)
-                    dx[at] += dy[c];
-            }
-    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            kernels_get()->axpy((size_t)channels, 1.0f / (float)(rows * columns), dy,
+                                dx + first + i * row_stride + (ptrdiff_t)j * channels);
 }
 
 static void pool_each(const struct op_call *c, bool backward) {

@@ -25,6 +25,7 @@ struct run {
     struct plan_array *arrays; /* [node][ARRAY_KINDS] */
     int *owner;                /* [node]: the node whose RESULT array holds this node's result */
     int *gradient_owner;       /* [node]: the same for GRADIENT */
+    int *last_reader;          /* [param]: the last node that has it, the first to add to its gradient */
     bool *wanted;              /* [node]: a gradient is needed: a parameter is at or before it */
     struct run_memory memory;
     struct rng rng;
@@ -80,6 +81,8 @@ static void find_wanted(struct run *run) {
         run->wanted[i] = node->param_count > 0;
         for (int j = 0; j < node->input_count; j++)
             run->wanted[i] |= run->wanted[node->in[j]];
+        for (int j = 0; j < node->param_count; j++)
+            run->last_reader[node->param[j]] = i;
     }
 }
 
@@ -226,7 +229,8 @@ int run_create(const struct graph *graph, enum run_mode mode, int batch_max, uin
     run->owner = calloc(nodes, sizeof *run->owner);
     run->gradient_owner = calloc(nodes, sizeof *run->gradient_owner);
     run->wanted = calloc(nodes, sizeof *run->wanted);
-    if (run->arrays && run->owner && run->gradient_owner && run->wanted) {
+    run->last_reader = calloc((size_t)graph->param_count + 1, sizeof *run->last_reader);
+    if (run->arrays && run->owner && run->gradient_owner && run->wanted && run->last_reader) {
         find_wanted(run);
         result_lifetimes(run);
         find_owners(run);
@@ -256,6 +260,7 @@ void run_destroy(struct run *run) {
     free(run->owner);
     free(run->gradient_owner);
     free(run->wanted);
+    free(run->last_reader);
     free(run);
 }
 
@@ -312,12 +317,15 @@ void run_forward(struct run *run, struct model *model, int batch) {
         clear_gradient(run, run->graph->outputs[i].from);
 }
 
-/* The node's gradients hold nothing yet: its operator writes them, or is given zeros. */
-static void begin_fresh(struct op_call *call, const struct run *run) {
-    call->fresh = call->node->op->writes_dparam;
+/* Gradients that hold nothing yet: the operator writes them, or is given zeros. */
+static void begin_fresh(struct op_call *call, const struct run *run, int index) {
+    bool all = true;
+    for (int i = 0; i < call->node->param_count; i++)
+        all &= run->last_reader[call->node->param[i]] == index;
+    call->fresh = all && call->node->op->writes_dparam;
     for (int i = 0; i < call->node->param_count && !call->fresh; i++) {
         const struct param *param = &run->graph->params[call->node->param[i]];
-        if (param->trained)
+        if (param->trained && run->last_reader[call->node->param[i]] == index)
             memset(call->dparam[i], 0, shape_elements(param->shape) * sizeof(float));
     }
 }
@@ -338,7 +346,7 @@ static void backward(struct run *run, struct model *model, float *gradients, boo
                     clear_gradient(run, call.node->in[j]);
             }
         if (fresh)
-            begin_fresh(&call, run);
+            begin_fresh(&call, run, i);
         call.node->op->backward(&call);
     }
 }

@@ -110,12 +110,11 @@ static int step(struct trainer *t, struct problem *problem) {
     int error = t->ops->fill(t->self, &batch, problem);
     if (error)
         return error;
-    memset(t->gradients, 0, t->value_count * sizeof *t->gradients);
     run_forward(t->run, &network->model, batch.size);
     double loss = t->ops->loss(t->self, &batch, t->run, &t->sums);
     if (!isfinite(loss))
         return not_finite(t, "loss", loss, problem);
-    run_backward(t->run, &network->model, t->gradients);
+    run_gradients(t->run, &network->model, t->gradients);
     double norm = optimizer_step(t->optimizer, &network->model, t->gradients, t->rate);
     if (!isfinite(norm))
         return not_finite(t, "gradient's norm", norm, problem);
@@ -246,7 +245,7 @@ static int create(struct trainer *t, struct problem *problem) {
     const struct graph *graph = t->network->graph;
     const struct train_options *o = t->options;
     t->value_count = graph_value_count(graph);
-    t->gradients = malloc((t->value_count + 1) * sizeof *t->gradients);
+    t->gradients = calloc(t->value_count + 1, sizeof *t->gradients);
     int error = t->gradients ? TG_OK : TG_ENO_MEMORY;
     if (!error && o->average > 0)
         error = model_create(graph, &t->average);

@@ -3,6 +3,7 @@
 #ifndef TENGEN_NN_KERNELS_ELEMENTWISE_H
 #define TENGEN_NN_KERNELS_ELEMENTWISE_H
 
+#include <float.h>
 #include "workers/nn/kernels/vector.h"
 
 static void copy_rows(int rows, size_t length, const float *from, ptrdiff_t from_stride, float *to,
@@ -92,6 +93,36 @@ static void blend(size_t rows, int channels, const float *x, const float *a, con
             vf value = load(x + i, n) * load(a + i, n) + load(z + i, n) * load(b + i, n) + load(shift + i, n);
             store(y + i, load(y + i, n) + value, n);
         });
+}
+
+/* ---- windows of max pooling ---- */
+
+static void max_window(int rows, int columns, int channels, const float *x, ptrdiff_t row_stride, float *y) {
+    FOR_VECTORS((size_t)channels, {
+        vf most = (vf){0} - FLT_MAX;
+        for (int row = 0; row < rows; row++)
+            for (int column = 0; column < columns; column++) {
+                vf value = load(x + row * row_stride + (ptrdiff_t)column * channels + i, n);
+                mask above = (mask)(value > most);
+                most = (vf)(((mask)value & above) | ((mask)most & ~above));
+            }
+        store(y + i, most, n);
+    });
+}
+
+static void max_window_backward(int rows, int columns, int channels, const float *x, ptrdiff_t row_stride,
+                                const float *y, const float *dy, float *dx) {
+    FOR_VECTORS((size_t)channels, {
+        vf most = load(y + i, n);
+        mask slope = (mask)load(dy + i, n); /* 0 where it has been given away */
+        for (int row = 0; row < rows; row++)
+            for (int column = 0; column < columns; column++) {
+                ptrdiff_t at = row * row_stride + (ptrdiff_t)column * channels + (ptrdiff_t)i;
+                mask here = (mask)(load(x + at, n) == most);
+                store(dx + at, load(dx + at, n) + (vf)(slope & here), n);
+                slope &= ~here;
+            }
+    });
 }
 
 static float sum_lanes(vf x, int n) {
