@@ -205,7 +205,7 @@ async function connectionTests(browser) {
     async (page, mock) => {
       await page.getByText("It is not here (any more).").waitFor();
       await page.goto(`${mock.url}/#/workers`);
-      await page.getByText("kitchen-pc").waitFor();
+      await page.getByRole("heading", { name: "kitchen-pc" }).waitFor();
       mock.broken = true;
       await page.getByRole("button", { name: "Drain kitchen-pc" }).click();
       await page.locator(".toast-bad").getByText("the coordinator is starting").waitFor();
