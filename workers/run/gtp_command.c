@@ -152,7 +152,7 @@ static int serve(const json_t *options, struct go_rules *rules) {
     struct problem problem = {0};
     int error = self ? create_search(options, self, &problem)
                      : problem_set(&problem, TG_ENO_MEMORY, NULL, "no memory");
-    if (!error && self->evaluator)
+    if (!error && self && self->evaluator)
         error = take_size(self->evaluator->size, rules, &problem);
     if (!error) {
         struct gtp_mover mover = {.self = self, .choose = choose};
