@@ -500,7 +500,7 @@ def inputs_are_fetched_resumed_and_kept(t):
 def a_stream_becomes_a_file(t):
     """Of ten chunks nine belong to the input; the second page breaks off, and the agent is killed before the third."""
     fake = coordinator(t)
-    chunks = [(10 * n, harness.encode_chunk({"type": "game", "units": 1, "n": n}, bytes([n]) * 50000)) for n in range(1, 11)]
+    chunks = [(10 * n, harness.encode_chunk({"type": "game", "units": 1, "n": n}, bytes([n, 0]) * 25000)) for n in range(1, 11)]
     fake.streams[7] = chunks
     pages = []
 

@@ -147,31 +147,31 @@ static int take_size(int network, struct go_rules *rules, struct problem *proble
     return 0;
 }
 
+/* Plays until the controller quits. */
+static int play(struct mover *self, struct go_rules *rules, struct problem *problem) {
+    struct gtp_mover mover = {.self = self, .choose = choose};
+    int error = self->evaluator ? take_size(self->evaluator->size, rules, problem) : 0;
+    if (error)
+        return error;
+    if (self->evaluator)
+        mover.size = rules->size;
+    struct gtp_engine *engine = gtp_engine_create("Tengen", TENGEN_VERSION, rules, &mover);
+    error = engine ? gtp_engine_run(engine, stdin, stdout) : TG_ENO_MEMORY;
+    gtp_engine_destroy(engine);
+    return error ? problem_set(problem, error, NULL, "%s", tg_error_title(error)) : 0;
+}
+
 static int serve(const json_t *options, struct go_rules *rules) {
-    struct mover *self = calloc(1, sizeof(*self));
+    struct mover self = {0};
     struct problem problem = {0};
-    int error = self ? create_search(options, self, &problem)
-                     : problem_set(&problem, TG_ENO_MEMORY, NULL, "no memory");
-    if (!error && self && self->evaluator)
-        error = take_size(self->evaluator->size, rules, &problem);
-    if (!error) {
-        struct gtp_mover mover = {.self = self, .choose = choose};
-        if (self->evaluator)
-            mover.size = rules->size;
-        struct gtp_engine *engine = gtp_engine_create("Tengen", TENGEN_VERSION, rules, &mover);
-        error = engine ? gtp_engine_run(engine, stdin, stdout) : TG_ENO_MEMORY;
-        if (error)
-            problem_set(&problem, error, NULL, "%s", tg_error_title(error));
-        gtp_engine_destroy(engine);
-    }
+    int error = create_search(options, &self, &problem);
+    if (!error)
+        error = play(&self, rules, &problem);
     if (error)
         run_complain("gtp", &problem);
-    if (self) {
-        uct_destroy(self->uct);
-        puct_destroy(self->puct);
-        evaluator_destroy(self->evaluator);
-    }
-    free(self);
+    uct_destroy(self.uct);
+    puct_destroy(self.puct);
+    evaluator_destroy(self.evaluator);
     return error ? RUN_FAILED : RUN_OK;
 }
 
