@@ -343,6 +343,16 @@ json_t *options_describe(const struct option_spec *table) {
     return list;
 }
 
+bool option_applies(const struct option_spec *spec, const json_t *checked) {
+    if (!spec->when)
+        return true;
+    const char *chosen = option_string(checked, spec->when->option);
+    const char *const *choice = spec->when->choices;
+    while (*choice && strcmp(*choice, chosen) != 0)
+        choice++;
+    return *choice != NULL;
+}
+
 void option_meaning(const struct option_spec *spec, char *out, size_t size) {
     size_t used = (size_t)snprintf(out, size, "%s", spec->help ? spec->help : "");
     if (!spec->when)

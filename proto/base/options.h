@@ -42,6 +42,14 @@ struct option_when {
     const char *const *choices; /* NULL-terminated */
 };
 
+/* {OPTION, (choices) ..., NULL} as an initializer of a static struct option_when. */
+#define OPTION_WHEN(option_, ...)                                                                            \
+    {                                                                                                        \
+        option_, (const char *const[]) {                                                                     \
+            __VA_ARGS__, NULL                                                                                \
+        }                                                                                                    \
+    }
+
 struct option_spec {
     const char *name; /* snake_case; as a flag its _ become - */
     enum option_type type;
@@ -52,7 +60,7 @@ struct option_spec {
     const struct option_spec *fields; /* for OPTION_OBJECT */
     const char *help;                 /* one line, lower case, no full stop */
     const char *value;                /* what stands for it in --help: FILE, DIR, URL; NULL: by the type */
-    const struct option_when *when;   /* NULL: always. Elsewhere it may be given, and is not looked at */
+    const struct option_when *when;   /* NULL: always. Elsewhere it is not looked at, or refused */
     bool flag_only;                   /* OPTION_BOOL on a command line: takes no value (--detach) */
 };
 
@@ -76,6 +84,9 @@ json_t *options_describe(const struct option_spec *table);
 
 /* Lines for --help: "  --games N         games to play (1 to 10000000; default 1000)". */
 int options_help(const struct option_spec *table, struct buf *out);
+
+/* Whether the option says anything beside the other values of its table, which options_check made. */
+bool option_applies(const struct option_spec *spec, const json_t *checked);
 
 /* The option's help, and when it says anything: "weight of the prior; for type puct". */
 void option_meaning(const struct option_spec *spec, char *out, size_t size);

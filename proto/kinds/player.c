@@ -11,17 +11,12 @@ static const char *const player_types[] = {"uct", "puct", "policy", "engine", NU
 static const char *const rollout_choices[] = {"pattern", "random", NULL};
 
 /* Which options a type of player looks at. */
-#define FOR_TYPES(...)                                                                                       \
-    {                                                                                                        \
-        "type", (const char *const[]) {                                                                      \
-            __VA_ARGS__, NULL                                                                                \
-        }                                                                                                    \
-    }
-static const struct option_when for_searches = FOR_TYPES("uct", "puct"), for_puct = FOR_TYPES("puct"),
-                                for_networks = FOR_TYPES("puct", "policy"),
-                                for_own = FOR_TYPES("uct", "puct", "policy"),
-                                for_clocked = FOR_TYPES("uct", "puct", "engine"),
-                                for_engines = FOR_TYPES("engine");
+static const struct option_when for_searches = OPTION_WHEN("type", "uct", "puct"),
+                                for_puct = OPTION_WHEN("type", "puct"),
+                                for_networks = OPTION_WHEN("type", "puct", "policy"),
+                                for_own = OPTION_WHEN("type", "uct", "puct", "policy"),
+                                for_clocked = OPTION_WHEN("type", "uct", "puct", "engine"),
+                                for_engines = OPTION_WHEN("type", "engine");
 
 const struct option_spec player_options[] = {
     {.name = "type",

@@ -6,6 +6,9 @@
 static const char *const trunks[] = {"resnet", "vgg", "alphago", NULL};
 static const char *const policy_heads[] = {"points", "linear", NULL};
 
+static const struct option_when for_resnet = OPTION_WHEN("trunk", "resnet"),
+                                for_linear = OPTION_WHEN("policy_head", "linear");
+
 static const struct option_spec options[] = {
     {.name = "board",
      .type = OPTION_INT,
@@ -33,6 +36,7 @@ static const struct option_spec options[] = {
      .help = "channels of the trunk"},
     {.name = "squeeze",
      .type = OPTION_INT,
+     .when = &for_resnet,
      .min = 0,
      .max = 64,
      .initial = "0",
@@ -44,10 +48,11 @@ static const struct option_spec options[] = {
      .help = "points: a 1x1 convolution; linear: a fully connected layer over the board"},
     {.name = "policy_channels",
      .type = OPTION_INT,
+     .when = &for_linear,
      .min = 1,
      .max = 256,
      .initial = "2",
-     .help = "channels before the fully connected layer of the policy head `linear`"},
+     .help = "channels before the fully connected layer of the policy head"},
     {.name = "value_head",
      .type = OPTION_BOOL,
      .initial = "false",

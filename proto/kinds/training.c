@@ -5,6 +5,9 @@
 const char *const training_optimizers[] = {"sgd", "rmsprop", "adam", "adamw", NULL};
 const char *const training_schedules[] = {"constant", "step", "cosine", "linear", "noam", NULL};
 
+const struct option_when training_for_sgd = OPTION_WHEN("optimizer", "sgd");
+const struct option_when training_for_falling = OPTION_WHEN("schedule", "step", "cosine", "linear");
+
 int training_check(const json_t *config, struct problem *problem) {
     if (option_number(config, "epochs") <= 0 && option_number(config, "minutes") <= 0 &&
         option_int(config, "steps") <= 0)

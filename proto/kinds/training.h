@@ -7,6 +7,7 @@
 extern const char *const training_optimizers[]; /* sgd, rmsprop, adam, adamw: as enum optimizer_rule */
 extern const char
     *const training_schedules[]; /* constant, step, cosine, linear, noam: as enum schedule_shape */
+extern const struct option_when training_for_sgd, training_for_falling; /* options that these alone look at */
 
 /* Their defaults are what differs between kinds: JSON texts. */
 #define TRAINING_OPTIONS(epochs_, batch_, rate_, decay_)                                                     \
@@ -55,11 +56,11 @@ extern const char
          .help = "how the learning rate falls over the budget; step: at 1/2 and 3/4"},                       \
         {.name = "final_rate",                                                                               \
          .type = OPTION_NUMBER,                                                                              \
+         .when = &training_for_falling,                                                                      \
          .min = 0,                                                                                           \
          .max = 1,                                                                                           \
          .initial = "0",                                                                                     \
-         .help =                                                                                             \
-             "share of the learning rate that is left at the end (linear, cosine); of each drop (step)"},    \
+         .help = "share of the learning rate that is left at the end; step: of each drop"},                  \
         {.name = "warmup",                                                                                   \
          .type = OPTION_INT,                                                                                 \
          .min = 0,                                                                                           \
@@ -73,7 +74,11 @@ extern const char
          .max = 0.9999,                                                                                      \
          .initial = "0.9",                                                                                   \
          .help = "of the gradient; adam, adamw: beta 1"},                                                    \
-        {.name = "nesterov", .type = OPTION_BOOL, .initial = "true", .help = "Nesterov's form, for sgd"},    \
+        {.name = "nesterov",                                                                                 \
+         .type = OPTION_BOOL,                                                                                \
+         .when = &training_for_sgd,                                                                          \
+         .initial = "true",                                                                                  \
+         .help = "Nesterov's form of the momentum"},                                                         \
         {.name = "weight_decay",                                                                             \
          .type = OPTION_NUMBER,                                                                              \
          .min = 0,                                                                                           \

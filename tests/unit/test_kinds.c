@@ -6,8 +6,25 @@
 #include "proto/kinds/kind.h"
 #include "proto/kinds/player.h"
 
-static void check_table(const struct option_spec *spec) {
-    for (; spec->name; spec++) {
+static bool is_among(const char *name, const char *const *names) {
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* What an option waits for is a choice of its own table. */
+static void check_when(const struct option_spec *table, const struct option_when *when) {
+    while (table->name && strcmp(table->name, when->option) != 0)
+        table++;
+    assert_true(table->name && table->type == OPTION_CHOICE);
+    for (const char *const *choice = when->choices; *choice; choice++)
+        assert_true(is_among(*choice, table->choices));
+}
+
+static void check_table(const struct option_spec *table) {
+    for (const struct option_spec *spec = table; spec->name; spec++) {
+        if (spec->when)
+            check_when(table, spec->when);
         assert_int_equal(strspn(spec->name, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(spec->name));
         assert_non_null(spec->help);
         assert_true(strlen(spec->help) < 100 && spec->help[strlen(spec->help) - 1] != '.');

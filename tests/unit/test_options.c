@@ -216,6 +216,11 @@ static void test_describe(void **state) {
     json_t *when = json_pack("{s:s, s:[s]}", "option", "colour", "choices", "white");
     assert_true(json_equal(json_object_get(json_array_get(rows, 1), "when"), when));
     json_decref(when);
+    json_t *white = json_pack("{s:s}", "colour", "white"), *black = json_pack("{s:s}", "colour", "black");
+    assert_true(option_applies(&table[1], white) && !option_applies(&table[1], black));
+    assert_true(option_applies(&table[0], black));
+    json_decref(white);
+    json_decref(black);
     json_decref(expected);
     json_decref(rows);
 }

@@ -1,35 +1,12 @@
 #include "workers/vision/describe.h"
 
 #include <string.h>
-#include "proto/base/options.h"
+#include "proto/kinds/classify.h"
 #include "proto/wire/json.h"
 
 const char *image_encoding(int channels) {
     return channels == 3 ? "pixels-rgb/1" : "pixels-grey/1";
 }
-
-/* Which option of classify's `network` becomes which member of which family's trunk. */
-static const struct member {
-    const char *option, *family, *name;
-    bool whole; /* a number that must be whole there */
-} members[] = {
-    {"stages", "resnet", "stages", false},
-    {"stages", "vgg", "stages", false},
-    {"form", "resnet", "form", false},
-    {"squeeze", "resnet", "squeeze", false},
-    {"width", "googlenet", "width", false},
-    {"width", "transformer", "width", true},
-    {"stem_stride", "googlenet", "stem_stride", false},
-    {"stem_stride", "densenet", "stem_stride", false},
-    {"blocks", "densenet", "blocks", false},
-    {"growth", "densenet", "growth", false},
-    {"layers", "transformer", "layers", false},
-    {"patch", "transformer", "patch", false},
-    {"heads", "transformer", "heads", false},
-    {"feed_forward", "transformer", "feed_forward", false},
-    {"dropout", "transformer", "dropout", false},
-};
-enum { MEMBERS = sizeof members / sizeof members[0] };
 
 /* What small images want where the zoo's own defaults are made for boards. */
 static json_t *family_defaults(const char *family) {
@@ -46,40 +23,34 @@ static bool is_unset(const json_t *value) {
     return json_number_value(value) == 0;
 }
 
-static json_t *trunk_value(const struct member *member, const json_t *value) {
+/* Whole numbers as such: some members of a trunk take no others. */
+static json_t *trunk_value(const json_t *value) {
     double number = json_number_value(value);
-    if (member->whole && number == (double)(json_int_t)number)
+    if (json_is_real(value) && number == (double)(json_int_t)number)
         return json_integer((json_int_t)number);
     return json_incref((json_t *)value);
 }
 
-/* One option into the trunk. Options of the head are no members and pass. */
-static int put(json_t *trunk, const char *family, const char *option, const json_t *value,
+/* One option into the trunk, where it has the same name; those of the head pass. The dropout is of both. */
+static int put(json_t *trunk, const json_t *network, const struct option_spec *spec,
                struct problem *problem) {
-    bool known = false;
-    for (int i = 0; i < MEMBERS; i++) {
-        if (strcmp(members[i].option, option) != 0)
-            continue;
-        known = true;
-        if (strcmp(members[i].family, family) == 0)
-            return json_object_set_new(trunk, members[i].name, trunk_value(&members[i], value))
-                       ? TG_ENO_MEMORY
-                       : TG_OK;
-    }
-    if (!known || strcmp(option, "dropout") == 0)
+    const char *family = option_string(network, "family");
+    const json_t *value = json_object_get(network, spec->name);
+    bool of_trunk = spec->when || (strcmp(spec->name, "dropout") == 0 && strcmp(family, "transformer") == 0);
+    if (!of_trunk || is_unset(value))
         return TG_OK;
-    return problem_set(problem, TG_EINVALID, option, "is nothing that the family %s has: leave it out",
-                       family);
+    if (!option_applies(spec, network))
+        return problem_set(problem, TG_EINVALID, spec->name,
+                           "is nothing that the family %s has: leave it out", family);
+    return json_object_set_new(trunk, spec->name, trunk_value(value)) ? TG_ENO_MEMORY : TG_OK;
 }
 
 static int describe_trunk(const json_t *network, json_t **out, struct problem *problem) {
-    const char *family = option_string(network, "family"), *option;
-    json_t *value;
+    const char *family = option_string(network, "family");
     json_t *trunk = family_defaults(family);
     int error = trunk && !json_object_set_new(trunk, "family", json_string(family)) ? TG_OK : TG_ENO_MEMORY;
-    json_object_foreach((json_t *)network, option,
-                        value) if (!error && strcmp(option, "family") != 0 && !is_unset(value)) error =
-        put(trunk, family, option, value, problem);
+    for (const struct option_spec *spec = classify_network_options; spec->name && !error; spec++)
+        error = put(trunk, network, spec, problem);
     if (error) {
         json_decref(trunk);
         trunk = NULL;
@@ -161,8 +132,8 @@ int check_fits(const json_t *architecture, const struct image_set *set, const ch
     if (height != set->height || width != set->width || channels != set->channels)
         return problem_set(
             problem, TG_EINVALID, what,
-            "takes images of %d x %d points and %d channels, the data set's are %d x %d and %d", width,
-            height, channels, set->width, set->height, set->channels);
+            "takes images %d wide and %d high of %d channels, the data set's are %d wide and %d high of %d",
+            width, height, channels, set->width, set->height, set->channels);
     if (option_int(head, "classes") != set->class_count)
         return problem_set(problem, TG_EINVALID, what, "tells %d classes apart, the data set has %d",
                            (int)option_int(head, "classes"), set->class_count);

@@ -75,8 +75,8 @@ const game = [
   int("max_moves", 0, 10000, 0, "moves", "a longer game is scored as it stands; 0: three times the number of points"),
 ];
 
-/** For these types of player alone. */
-const when = (choices, option) => ({ ...option, when: { option: "type", choices } });
+/** For these types of player alone, or with these choices of another option. */
+const when = (choices, option, chosen = "type") => ({ ...option, when: { option: chosen, choices } });
 
 const player = [
   choice("type", ["uct", "puct", "engine"], "uct", "our own search, or a GTP engine of the worker"),
@@ -157,7 +157,13 @@ export const kinds = [
     options: [
       object(
         "network",
-        [choice("family", ["resnet", "vgg", "densenet"], "resnet", "of the network's body")],
+        [
+          choice("family", ["resnet", "vgg", "densenet"], "resnet", "of the network's body"),
+          when(["resnet", "vgg"], string("stages", 0, 400, "", "channels of each block or layer"), "family"),
+          when(["resnet"], choice("form", ["", "basic", "bottleneck"], "", "of a block"), "family"),
+          when(["densenet"], int("growth", 0, 512, 0, "channels", "what each layer adds"), "family"),
+          int("hidden", 0, 8192, 0, null, "units of two hidden layers; 0: global average instead"),
+        ],
         "what is trained",
       ),
       number("epochs", 0, 10000, 10, null, "passes over the training images"),

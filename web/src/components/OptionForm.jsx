@@ -42,7 +42,7 @@ function Control({ option, value, onChange, attributes, suggestions }) {
       <select {...attributes} value={value} onChange={text}>
         {option.choices.map((choice) => (
           <option key={choice} value={choice}>
-            {words(choice)}
+            {words(choice) || "default"}
           </option>
         ))}
       </select>
