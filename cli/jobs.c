@@ -105,10 +105,8 @@ int run_submit(const struct invocation *invocation) {
 }
 
 static void add_job(struct table *table, const json_t *job) {
-    const json_t *units = json_object_get(job, "units"), *eta = json_object_get(job, "eta_s");
-    char left[32] = "", rate[32] = "", unit[64];
-    if (json_is_number(eta))
-        format_duration(json_number_value(eta), left, sizeof left);
+    const json_t *units = json_object_get(job, "units");
+    char left[32], rate[32] = "", unit[64];
     table_row(table);
     table_cell(table, "%lld", (long long)member_int(job, "id"));
     table_cell(table, "%s", member_text(job, "kind"));
@@ -116,9 +114,9 @@ static void add_job(struct table *table, const json_t *job) {
     table_cell(table, "%s", member_text(job, "state"));
     table_cell(table, "%lld/%lld %s", (long long)member_int(units, "done"),
                (long long)member_int(units, "total"), unit_of(job, unit, sizeof unit));
-    table_cell(table, "%.0f %%", 100 * member_number(job, "progress"));
+    table_cell(table, "%.0f %%", 100 * shown_progress(job, 0.01));
     table_cell(table, "%s", format_rate(member_number(job, "rate_per_s"), rate, sizeof rate));
-    table_cell(table, "%s", left);
+    table_cell(table, "%s", format_left(job, "", left, sizeof left));
     table_cell(table, "%s", member_text(job, "reason"));
 }
 
@@ -155,11 +153,10 @@ int run_jobs(const struct invocation *invocation) {
 }
 
 static void print_pace(const json_t *job) {
-    char left[32] = "", rate[32];
-    if (json_is_number(json_object_get(job, "eta_s")))
-        format_duration(member_number(job, "eta_s"), left, sizeof left);
+    char left[48], rate[32];
+    format_left(job, "left ", left, sizeof left);
     if (format_rate(member_number(job, "rate_per_s"), rate, sizeof rate)[0])
-        printf("  rate      %s%s%s\n", rate, left[0] ? ", left " : "", left);
+        printf("  rate      %s%s%s\n", rate, left[0] ? ", " : "", left);
 }
 
 static void print_times(const json_t *job) {
@@ -252,7 +249,7 @@ static void print_job(const json_t *job) {
                member_text(error, "code"));
     printf("  done      %lld of %lld %s (%.1f %%), %lld in hand\n", (long long)member_int(units, "done"),
            (long long)member_int(units, "total"), unit_of(job, unit, sizeof unit),
-           100 * member_number(job, "progress"), (long long)member_int(units, "leased"));
+           100 * shown_progress(job, 0.001), (long long)member_int(units, "leased"));
     printf("  tasks     %lld waiting, %lld in hand, %lld done, %lld failed",
            (long long)member_int(tasks, "pending"), (long long)member_int(tasks, "leased"),
            (long long)member_int(tasks, "done"), (long long)member_int(tasks, "failed"));

@@ -201,6 +201,22 @@ const char *format_duration(double seconds, char *out, size_t size) {
     return out;
 }
 
+const char *format_left(const json_t *job, const char *prefix, char *out, size_t size) {
+    const json_t *eta = json_object_get(job, "eta_s");
+    char time[32];
+    out[0] = 0;
+    if (json_is_number(eta) && lround(json_number_value(eta)) <= 0)
+        snprintf(out, size, "ending");
+    else if (json_is_number(eta) && format_duration(json_number_value(eta), time, sizeof time)[0])
+        snprintf(out, size, "%s%s", prefix, time);
+    return out;
+}
+
+double shown_progress(const json_t *job, double step) {
+    double share = fmin(member_number(job, "progress"), 1);
+    return strcmp(member_text(job, "state"), "succeeded") == 0 ? share : fmin(share, 1 - step);
+}
+
 const char *format_time(int64_t wall_ms, char *out, size_t size) {
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm local;

@@ -36,6 +36,12 @@ double member_number(const json_t *object, const char *name);
 
 /* "3:28", "2:03:28" or "5 d 02:03" ; "" when seconds < 0 */
 const char *format_duration(double seconds, char *out, size_t size);
+/* What is left of a job, "3:28" after the prefix; "ending" when that is nothing any more; "" while unknown.
+ */
+const char *format_left(const json_t *job, const char *prefix, char *out, size_t size);
+/* A job's progress, 0 to 1; of one that has not succeeded at most 1 - step, so that no rounding to whole
+ * steps calls it complete. */
+double shown_progress(const json_t *job, double step);
 /* "1.25/s", "4.5/min", "3/h": with the time base in which it reads well; "" for none. */
 const char *format_rate(double per_s, char *out, size_t size);
 const char *format_time(int64_t wall_ms, char *out, size_t size); /* local time, "" for 0 */

@@ -16,18 +16,13 @@ static void read_facts(const json_t *job, struct facts *facts) {
     *facts = (struct facts){0};
     const json_t *units = json_object_get(job, "units");
     long long done = member_int(units, "done"), total = member_int(units, "total");
-    facts->share = member_number(job, "progress");
-    if (facts->share > 1)
-        facts->share = 1;
+    facts->share = shown_progress(job, 0.001);
     char unit[64];
     snprintf(facts->count, sizeof facts->count, "%lld/%lld %.40s", done, total,
              unit_of(job, unit, sizeof unit));
     snprintf(facts->percent, sizeof facts->percent, "%.1f %%", facts->share * 100);
     format_rate(member_number(job, "rate_per_s"), facts->rate, sizeof facts->rate);
-    char left[32];
-    if (json_is_number(json_object_get(job, "eta_s")) &&
-        format_duration(member_number(job, "eta_s"), left, sizeof left)[0])
-        snprintf(facts->left, sizeof facts->left, "left %s", left);
+    format_left(job, "left ", facts->left, sizeof facts->left);
     clean_text(member_text(job, "reason"), facts->reason, sizeof facts->reason);
     clean_text(member_text(job, "name"), facts->name, sizeof facts->name);
 }

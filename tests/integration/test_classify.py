@@ -142,7 +142,7 @@ def bad_sets_are_refused(t):
             "t10k-images-idx3-ubyte": idx(3, (3, SIDE, SIDE - 1), bytes(3 * SIDE * (SIDE - 1)))}), "invalid",
          images, "11 x 12"),
         ("PNG files of different sizes", dict(png_files(), **{"a/x.png": png(5, 4, [bytes(5)] * 4)}), "invalid",
-         "a/x.png", "5 x 4 points, other images"),
+         "a/x.png", "is 5 wide and 4 high, other images"),
         ("a PNG bomb", dict(png_files(), **{"a/x.png": bomb}), "too_large", "a/x.png", "60000 x 60000"),
         ("a cut PNG", damage(png_files(), "a/0.png", lambda d: d[:60]), "corrupt", "a/0.png", "replace or remove"),
         ("a PNG in no folder", {"x.png": png(SIDE, SIDE, rows)}, "invalid", "x.png", "named after its class"),
@@ -209,6 +209,21 @@ def it_learns_and_reports(t):
         more = pathlib.Path(t.folder("more"))
         train(t, data, more, {"epochs": 1, "learning_rate": 1e-6}, inputs={"network": out / "checkpoint.safetensors"})
         t.equal(json.loads((more / "summary.json").read_text())["test_accuracy"], 1.0, "what it knew it knows")
+
+
+def classes_that_do_not_occur_are_left_out(t):
+    rng, labels = random.Random(4), [250 * (n % 2) for n in range(20)]
+    images = b"".join(image(rng, n % 2) for n in range(20))
+    files = {"train-images-idx3-ubyte": idx(3, (20, SIDE, SIDE), images),
+             "train-labels-idx1-ubyte": idx(1, (20,), labels)}
+    out = pathlib.Path(t.folder("gaps"))
+    train(t, folder_of(t, files, "gaps-set"), out, {"epochs": 6, "test_share": 0.4, "samples": 0})
+    confusion = json.loads((out / "confusion.json").read_text())
+    t.true({"0", "250"} <= set(confusion["classes"]) and len(confusion["classes"]) < 10, confusion)
+    t.equal([len(row) for row in confusion["matrix"]], len(confusion["classes"]) * [len(confusion["classes"])], "a square")
+    t.equal(sum(map(sum, confusion["matrix"])), 8, "the test images")
+    items = json.loads((out / "classes.json").read_text())["items"]
+    t.equal([(item["class"], item["count"]) for item in items], [("0", 4), ("250", 4)], "accuracy by class")
 
 
 def every_family_trains(t):
@@ -286,7 +301,7 @@ def bad_tasks_are_refused(t):
         ("no data", "classify", CONFIG, {}, "inputs.data", "needs a data set"),
         ("data that is not there", "classify", CONFIG, {"data": "/nowhere"}, "/nowhere", "cannot be opened"),
         ("another image size", "evaluate", {}, {"network": network, "data": narrow}, "inputs.network",
-         "takes images of 12 x 12 points and 1 channels, the data set's are 10 x 12"),
+         "takes images 12 wide and 12 high of 1 channels, the data set's are 10 wide and 12 high"),
         ("another number of classes", "evaluate", {}, {"network": network, "data": more}, "inputs.network",
          "tells 3 classes apart, the data set has 4"),
         ("another encoding", "evaluate", {}, {"network": network, "data": colour}, "inputs.network",
@@ -366,6 +381,7 @@ def a_job_survives_its_runner(t):
 
 
 if __name__ == "__main__":
-    harness.run(sets_are_described, bad_sets_are_refused, it_learns_and_reports, every_family_trains,
+    harness.run(sets_are_described, bad_sets_are_refused, it_learns_and_reports, classes_that_do_not_occur_are_left_out,
+                every_family_trains,
                 one_seed_gives_one_network, a_killed_run_goes_on_bit_for_bit, a_job_survives_its_runner,
                 bad_tasks_are_refused, timeout=120)

@@ -195,6 +195,17 @@ def lists_are_read_page_by_page(t):
     t.contains(out.splitlines()[1], "3:28", "time left")
 
 
+def a_job_at_its_end_is_not_called_complete(t):
+    server = Script(t, always(200, {"items": [job(progress=0.9996, eta_s=0.3)], "next": None}))
+    out, _ = tengen(t, server, "jobs")
+    t.contains(out.splitlines()[1], "99 %", "a share that is not the whole")
+    t.contains(out.splitlines()[1], "ending", "time left")
+    states = [job(progress=0.9996, eta_s=0), job(state="succeeded")]
+    server = Script(t, lambda *_: (200, states[min(len(server.asked), 2) - 1]))
+    out, _ = tengen(t, server, "watch", "12")
+    t.equal(out.splitlines()[0], "job 12 running: 740/1000 games (99.9 %), 1.25/s, ending", "the first line")
+
+
 def hostile_names_do_not_reach_the_terminal(t):
     server = Script(t, always(200, {"items": [job(name="a\tb\u001b]0;x\u0007\u009b31m\nc")], "next": None}))
     out, _ = tengen(t, server, "jobs")
@@ -429,6 +440,7 @@ if __name__ == "__main__":
         an_action_is_not_sent_again,
         tokens_come_from_flag_file_or_environment,
         lists_are_read_page_by_page,
+        a_job_at_its_end_is_not_called_complete,
         hostile_names_do_not_reach_the_terminal,
         job_shows_everything_a_person_asks,
         a_score_without_a_finite_elo_shows_its_bound, retain_sets_what_is_kept,

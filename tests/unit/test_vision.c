@@ -116,8 +116,8 @@ static void every_family_has_defaults_for_images(void **state) {
         set.channels = 3;
         set.width = 27;
         assert_int_equal(check_fits(checked, &set, "x", &problem), TG_EINVALID);
-        assert_non_null(strstr(problem.detail, "28 x 28"));
-        assert_non_null(strstr(problem.detail, "27 x 28"));
+        assert_non_null(strstr(problem.detail, "28 wide and 28 high of 3"));
+        assert_non_null(strstr(problem.detail, "27 wide and 28 high of 3"));
         set.width = 28;
         set.class_count = 8;
         assert_int_equal(check_fits(checked, &set, "x", &problem), TG_EINVALID);

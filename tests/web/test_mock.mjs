@@ -333,6 +333,30 @@ async function formTests(browser) {
   );
   await mockTest(
     browser,
+    "a network's form has the options of its family",
+    "#/jobs/new?kind=classify",
+    async (page, mock) => {
+      const shown = async () => {
+        const fields = page.locator('[data-field^="config.network."]');
+        return (await fields.evaluateAll((all) => all.map((one) => one.dataset.field.split(".").at(-1)))).join(" ");
+      };
+      const family = field(page, "config.network.family").locator("select");
+      await becomes(shown, "family stages form hidden", "options of a ResNet");
+      await field(page, "config.network.form").getByText("default").waitFor({ state: "attached" });
+      await field(page, "config.network.stages").locator("input").fill("16x2 / 32x2");
+      await family.selectOption("densenet");
+      await becomes(shown, "family growth hidden", "options of a DenseNet");
+      await field(page, "config.network.growth").locator("input").fill("12");
+      await page.locator('[data-field="inputs.data"] select').selectOption({ label: "fashion-mnist (#1, idx)" });
+      const before = mock.world.jobs.length;
+      await page.getByRole("button", { name: "Submit job" }).click();
+      await until(() => mock.world.jobs.length > before, "the job");
+      const { network } = mock.world.jobs[0].config;
+      same([network.family, network.stages, network.growth], ["densenet", "", 12], "what was sent");
+    },
+  );
+  await mockTest(
+    browser,
     "JSON mode takes over the form, says what is wrong, and takes sets of jobs",
     "#/jobs/new",
     async (page) => {
@@ -403,6 +427,22 @@ async function jobTests(browser) {
     mock.world.emit("log", { job: 3, items: [mock.world.log(job, "warning", "a line that came just now")] }, "job:3");
     await page.locator(".log-warning").getByText("a line that came just now").waitFor();
   });
+  await mockTest(browser, "a failed job says once why", "#/jobs/2", async (page) => {
+    await page.locator(".notice-bad").getByText("pachi ended with signal 11").waitFor();
+    equal(await page.getByText("pachi ended with signal 11").count(), 1, "places that say it");
+  });
+  await mockTest(browser, "a job whose work is done but not stored is ending", "#/jobs/7", async (page, mock) => {
+    const job = mock.world.jobs.find(({ id }) => id === 7);
+    await page.locator(".job-progress").waitFor();
+    await until(() => mock.hears("job:7"), "the topic of this job");
+    mock.world.emit("job", Object.assign(job, { progress: 0.9998, eta_s: 0.2 }));
+    await matches(() => text(page, ".stat-row"), /Time left\s*ending/, "time left");
+    match(await text(page, ".job-progress"), /99\.9 %/, "progress");
+    await page.goto(`${mock.url}/#/`);
+    await matches(() => text(page, ".active-jobs"), /vgg on fashion[\s\S]*?99\.9 %[\s\S]*?ending/, "the overview");
+    await page.goto(`${mock.url}/#/jobs`);
+    await matches(() => text(page, ".job-table"), /vgg on fashion[\s\S]*?99\.9 %\s+–\s+ending/, "the list");
+  });
   await mockTest(browser, "pause, resume, and cancel after a question", "#/jobs/3", async (page) => {
     await page.getByRole("button", { name: "Pause" }).click();
     await page.getByRole("button", { name: "Resume" }).click();
@@ -463,7 +503,7 @@ async function trainingTests(browser) {
       const loss = chart(page, /^Loss$/);
       await loss.locator("canvas").waitFor();
       const titles = await page.locator(".chart-title").allInnerTexts();
-      same(titles, ["Loss", "Accuracy", "Learning rate", "Samples per s"], "charts");
+      same(titles, ["Loss", "Accuracy", "Learning rate", "Samples per second"], "charts");
       match(await loss.locator(".legend").innerText(), /training[\s\S]*validation[\s\S]*best 0\.\d+/, "legend");
       match(
         await loss.locator(".chart-place").getAttribute("aria-label"),
@@ -542,6 +582,77 @@ async function trainingTests(browser) {
       }
     },
   );
+  await mockTest(browser, "an evaluation's single values are figures, not charts", "#/jobs", async (page, mock) => {
+    const job = mock.world.addJob({ kind: "evaluate", name: "on the test part", inputs: { data: { dataset: 1 } } });
+    Object.assign(job, {
+      state: "succeeded",
+      reason: "",
+      started_ms: Date.now() - 9000,
+      ended_ms: Date.now(),
+      progress: 1,
+    });
+    const metric = (name, value) => ({ name, step: 8000, value, time_ms: Date.now() });
+    mock.world.metrics.set(job.id, [metric("accuracy", 0.9341), metric("loss", 0.19)]);
+    await page.goto(`${mock.url}/#/jobs/${job.id}`);
+    await matches(() => text(page, ".figures"), /Loss\s*0\.19\s*Accuracy\s*93\.4 %/, "figures");
+    equal(await countOf(page, ".chart"), 0, "charts");
+    match(await text(page, ".charts-card h2"), /^Metrics$/, "the card's title");
+    mock.world.metrics.get(job.id).push({ ...metric("loss", 0.18), step: 9000 });
+    await page.reload();
+    await chart(page, /^Loss$/)
+      .locator("canvas")
+      .waitFor();
+    await matches(() => text(page, ".figures"), /^Accuracy\s*93\.4 %$/, "what stays a figure");
+  });
+  await mockTest(browser, "results have names and units, and their intervals beside them", "#/jobs/6", async (page) => {
+    const result = () => text(page, '[data-report="summary"]').then((said) => said.replace(/\s+/g, " "));
+    await matches(result, /Test accuracy 94\.9 % \(94\.4 to 95\.4\)/, "a share and its interval");
+    await matches(result, /Test top-5 accuracy 99\.81 %.*Processor time 38 min.*Ended by its budget/, "other figures");
+    ok(!/low|high|cpu/i.test(await result()), "no raw names");
+    match(await result(), /In brackets: the 95 % interval\./, "what the brackets are");
+  });
+  await mockTest(browser, "a match's totals are said in words", "#/jobs/4", async (page, mock) => {
+    const job = mock.world.jobs.find(({ id }) => id === 4);
+    Object.assign(job.totals, { pairs_4: 12, losses_a: 31, wins_a: 100 });
+    await page.reload();
+    await matches(() => text(page, ".job-aside"), /Pairs A won 2 to 0\s*12\b/, "pairs");
+    match(await text(page, ".job-aside"), /Losses of A\s*31 23\.7 %\s*Wins of A\s*100 76\.3 %/, "wins and losses");
+  });
+  await mockTest(browser, "only classes that occur are listed, and in the matrix", "#/jobs/6", async (page, mock) => {
+    await page.locator(".confusion").waitFor();
+    const classes = Array.from({ length: 60 }, (_, i) => String(i));
+    const matrix = classes.map(() => classes.map(() => 0));
+    [matrix[0][0], matrix[0][59], matrix[59][59]] = [17, 3, 20];
+    const reports = mock.world.reports.get(6);
+    reports.find(({ name }) => name === "confusion").data = { classes, matrix };
+    await page.reload();
+    await matches(() => text(page, ".confusion-card .card-head"), /92\.5 % of 40 images in 2 classes/, "summary");
+    equal(await countOf(page, ".confusion tbody tr"), 2, "rows");
+    const items = classes.map((name, i) => ({ class: name, accuracy: i % 59 ? 0 : 0.5, count: i % 59 ? 0 : 20 }));
+    mock.world.reports.set(6, [{ name: "classes", step: 1, time_ms: Date.now(), data: { items } }]);
+    await page.reload();
+    await matches(() => text(page, '[data-report="classes"]'), /^Accuracy by class\s+0\s+50\.0 % of 20\s+59\s/, "two");
+    match(await text(page, '[data-report="classes"]'), /58 classes do not occur among these images/, "the others");
+  });
+  await mockTest(
+    browser,
+    "a matrix wider than a phone says that it scrolls",
+    "#/jobs/6",
+    async (page) => {
+      const place = page.locator(".confusion-card .scroll-place");
+      const fade = () => place.evaluate((element) => getComputedStyle(element, "::after").opacity);
+      await page.getByText("Scroll sideways to see all 10 columns.").waitFor();
+      await becomes(fade, "1", "the fading edge");
+      await page.locator('[data-cell="0,0"]').focus();
+      await page.keyboard.press("End");
+      await becomes(() => page.locator(".confusion-place").evaluate((box) => box.scrollLeft > 0), true, "scrolled");
+      await page.locator(".confusion-place").evaluate((box) => box.scrollTo(box.scrollWidth, 0));
+      await becomes(fade, "0", "the edge at the end");
+      await page.setViewportSize({ width: 1280, height: 740 });
+      await page.getByText("Scroll sideways").waitFor({ state: "detached" });
+    },
+    { size: "phone" },
+  );
   await mockTest(browser, "sample images with their predictions; only mistakes", "#/jobs/6", async (page, mock) => {
     const images = page.locator(".sample img");
     await becomes(() => images.count(), 24, "images");
@@ -572,6 +683,39 @@ async function trainingTests(browser) {
 }
 
 async function datasetTests(browser) {
+  await mockTest(
+    browser,
+    "a data set is removed after a question, unless a job needs it",
+    "#/datasets",
+    async (page) => {
+      const set = (name) => page.locator(`[data-dataset="${name}"]`);
+      const ask = (name) => page.getByRole("button", { name: `Remove ${name}` });
+      const dialog = page.getByRole("dialog");
+      await ask("fashion-mnist").click();
+      same(await violations(page), [], "violations with the dialog open");
+      await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+      await dialog.getByText("job 7 needs this data set and is not over; cancel it first").waitFor();
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "hidden" });
+      await set("fashion-mnist").waitFor();
+      await ask("go9-train").focus();
+      await page.keyboard.press("Enter");
+      await dialog.getByRole("button", { name: "Remove", exact: true }).press("Enter");
+      await set("go9-train").waitFor({ state: "detached" });
+      await dialog.waitFor({ state: "hidden" });
+    },
+  );
+  await mockTest(
+    browser,
+    "a phone's list of data sets tells sizes and classes too",
+    "#/datasets",
+    async (page) => {
+      await matches(() => text(page, '[data-dataset="fashion-mnist"]'), /28×28 grey\s+10 classes/, "images");
+      match(await text(page, '[data-dataset="go9-train"]'), /9×9/, "games");
+      match(await text(page, '[data-dataset="signs"]'), /48 wide, 32 high colour\s+43 classes/, "width and height");
+    },
+    { size: "phone" },
+  );
   const file = (name, body) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(body) });
   await mockTest(
     browser,

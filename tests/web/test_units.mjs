@@ -8,8 +8,10 @@ import { mistakesOf, precisionOf, readConfusion, recallOf, strengthOf } from "..
 import { choicesFor, inputText } from "../../web/src/lib/inputs.js";
 import { addMetrics, bestOf, chartsOf, latestOf, logScale, splitName, toLine } from "../../web/src/lib/metrics.js";
 import { applies, configOf, numberOf, valuesOf } from "../../web/src/lib/options.js";
+import { factsOf, labelOf } from "../../web/src/lib/labels.js";
 import {
   duration,
+  fineDuration,
   fineShare,
   percentOf,
   rate,
@@ -160,6 +162,27 @@ async function optionTests() {
     equal(retentionText({ chunks: 0, seconds: 0 }), "all chunks for ever", "all");
     equal(retentionText({ chunks: 1, seconds: 0 }), "the newest chunk for ever", "one");
     equal(retentionText({ chunks: 1500, seconds: 60 }), "the newest 1,500 chunks of the last 1 min", "many");
+  });
+  await test("units: figures have a label, a unit and their interval", () => {
+    for (const [name, expected] of Object.entries({
+      cpu_minutes: "Processor time",
+      held_out_loss: "Held-out loss",
+      positions_per_s: "Positions per second",
+      lr: "Learning rate",
+      top1: "Top-1 accuracy",
+      validation_exact: "Validation exact",
+    }))
+      equal(labelOf(name), expected, name);
+    const texts = (data) => factsOf(data).map(({ label, text }) => `${label}: ${text}`);
+    same(
+      texts({ greedy_exact: 0.991, greedy_low: 0.9855, greedy_high: 0.9945, seed: 1234567, cpu_minutes: 0.5 }),
+      ["Exact, greedy: 99.10 % (98.55 to 99.45)", "Seed: 1234567", "Processor time: 30 s"],
+      "facts",
+    );
+    same(texts({ x_low: 1, loss: 2.5, loss_low: 2, loss_high: 3 }), ["X low: 1", "Loss: 2.5 (2 to 3)"], "other bounds");
+    equal(fineDuration(60 * 7.1e-5), "4 ms", "milliseconds");
+    equal(fineDuration(0), "0 s", "none");
+    equal(fineDuration(2.46), "2.5 s", "seconds");
   });
   await test("units: a form takes up an old job's config", () => {
     const values = valuesOf(table, { games: 7, a: { playouts: 5 } });

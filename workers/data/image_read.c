@@ -64,17 +64,19 @@ static int check_shape(struct reading *r, const char *name, bool png, int height
         return FAIL(r, TG_EINVALID, name, "is %s, but the set also holds %s: give them apart",
                     png ? "a PNG file" : "an idx file", png ? "idx files" : "PNG files");
     if (height != r->height || width != r->width)
-        return FAIL(r, TG_EINVALID, name,
-                    "is %d x %d points, other images (%.60s) are %d x %d: scale all to one size", width,
-                    height, r->first, r->width, r->height);
+        return FAIL(
+            r, TG_EINVALID, name,
+            "is %d wide and %d high, other images (%.60s) are %d wide and %d high: scale all to one size",
+            width, height, r->first, r->width, r->height);
     return TG_OK;
 }
 
 static int check_side(struct reading *r, const char *name, uint32_t height, uint32_t width) {
     if (height <= IMAGE_SIDE_MAX && width <= IMAGE_SIDE_MAX)
         return TG_OK;
-    return FAIL(r, TG_ETOO_LARGE, name, "says that its images are %u x %u points; at most %d a side are read",
-                width, height, IMAGE_SIDE_MAX);
+    return FAIL(r, TG_ETOO_LARGE, name,
+                "says that its images are %u wide and %u high; at most %d points a side are read", width,
+                height, IMAGE_SIDE_MAX);
 }
 
 /* ---- class names ---- */

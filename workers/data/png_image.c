@@ -27,9 +27,10 @@ int png_decode(const char *name, const void *data, size_t size, int side_max, st
     unsigned width = image.width, height = image.height;
     if (width > (unsigned)side_max || height > (unsigned)side_max) {
         png_image_free(&image);
-        return problem_set(problem, TG_ETOO_LARGE, name,
-                           "claims to be %u x %u points; at most %d a side are read: scale it down", width,
-                           height, side_max);
+        return problem_set(
+            problem, TG_ETOO_LARGE, name,
+            "claims to be %u wide and %u high; at most %d points a side are read: scale it down", width,
+            height, side_max);
     }
     image.format = image.format & PNG_FORMAT_FLAG_COLOR ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
     *out = (struct png_pixels){(int)height, (int)width, (int)PNG_IMAGE_SAMPLE_CHANNELS(image.format),
@@ -37,7 +38,7 @@ int png_decode(const char *name, const void *data, size_t size, int side_max, st
     const png_color black = {0, 0, 0};
     if (!out->bytes) {
         png_image_free(&image);
-        return problem_set(problem, TG_ENO_MEMORY, name, "no memory for its %u x %u points", width, height);
+        return problem_set(problem, TG_ENO_MEMORY, name, "no memory for its %u by %u points", width, height);
     }
     if (png_image_finish_read(&image, &black, out->bytes, 0, NULL) && !PNG_IMAGE_FAILED(image))
         return TG_OK;

@@ -10,31 +10,58 @@ enum { SAMPLES_MAX = 200 }; /* the option's greatest */
 
 /* ---- confusion and classes ---- */
 
-static json_t *confusion_json(const struct image_set *set, const struct scores *scores) {
-    json_t *matrix = json_array();
-    for (int truth = 0; truth < scores->classes; truth++) {
-        json_t *row = json_array();
-        for (int guess = 0; guess < scores->classes; guess++)
-            json_array_append_new(row, json_integer(scores->confusion[truth * scores->classes + guess]));
-        json_array_append_new(matrix, row);
-    }
-    return json_pack("{s:o, s:o}", "classes", class_names_json(set->class_names, set->class_count), "matrix",
-                     matrix);
+static int64_t cell(const struct scores *scores, int truth, int guess) {
+    return scores->confusion[(ptrdiff_t)truth * scores->classes + guess];
 }
 
-static json_t *classes_json(const struct image_set *set, const struct scores *scores) {
-    json_t *items = json_array(), *names = class_names_json(set->class_names, set->class_count);
+static int64_t samples_of(const struct scores *scores, int truth) {
+    int64_t count = 0;
+    for (int guess = 0; guess < scores->classes; guess++)
+        count += cell(scores, truth, guess);
+    return count;
+}
+
+/* Whether any image is of the class or was taken for it. Labels may have gaps: of {0, 200} 199 classes are
+ * nothing. */
+static bool occurs(const struct scores *scores, int class) {
+    int64_t count = samples_of(scores, class);
+    for (int truth = 0; truth < scores->classes; truth++)
+        count += cell(scores, truth, class);
+    return count > 0;
+}
+
+/* The classes that occur, in order, into `kept`, which has room for all; how many. */
+static int occurring(const struct scores *scores, int *kept) {
+    int count = 0;
+    for (int class = 0; class < scores->classes; class ++)
+        if (occurs(scores, class))
+            kept[count++] = class;
+    return count;
+}
+
+static json_t *confusion_json(const json_t *names, const struct scores *scores, const int *kept, int count) {
+    json_t *matrix = json_array(), *classes = json_array();
+    for (int i = 0; i < count; i++) {
+        json_t *row = json_array();
+        for (int j = 0; j < count; j++)
+            json_array_append_new(row, json_integer(cell(scores, kept[i], kept[j])));
+        json_array_append_new(matrix, row);
+        json_array_append(classes, json_array_get(names, (size_t)kept[i]));
+    }
+    return json_pack("{s:o, s:o}", "classes", classes, "matrix", matrix);
+}
+
+static json_t *classes_json(const json_t *names, const struct scores *scores) {
+    json_t *items = json_array();
     for (int truth = 0; truth < scores->classes; truth++) {
-        const int64_t *row = scores->confusion + (ptrdiff_t)truth * scores->classes;
-        int64_t count = 0;
-        for (int guess = 0; guess < scores->classes; guess++)
-            count += row[guess];
-        struct accuracy accuracy = accuracy_of(row[truth], count);
+        int64_t count = samples_of(scores, truth);
+        if (count == 0)
+            continue;
+        struct accuracy accuracy = accuracy_of(cell(scores, truth, truth), count);
         json_array_append_new(items,
                               json_pack("{s:O, s:f, s:I}", "class", json_array_get(names, (size_t)truth),
                                         "accuracy", accuracy.share, "count", (json_int_t)count));
     }
-    json_decref(names);
     return json_pack("{s:o}", "items", items);
 }
 
@@ -129,13 +156,23 @@ static int send(struct port *port, const char *name, json_t *data) {
     return error;
 }
 
+static int send_by_class(struct port *port, const json_t *names, const struct scores *scores) {
+    int *kept = calloc((size_t)scores->classes, sizeof *kept);
+    int count = kept ? occurring(scores, kept) : 0;
+    int error = kept && names ? TG_OK : TG_ENO_MEMORY;
+    if (!error && count <= CONFUSION_CLASSES_MAX)
+        error = send(port, "confusion", confusion_json(names, scores, kept, count));
+    if (!error)
+        error = send(port, "classes", classes_json(names, scores));
+    free(kept);
+    return error;
+}
+
 int report_scores(struct port *port, const struct image_set *set, const struct image_part *part,
                   const struct scores *scores, int samples, uint64_t seed) {
-    int error = TG_OK;
-    if (scores->classes <= CONFUSION_CLASSES_MAX)
-        error = send(port, "confusion", confusion_json(set, scores));
-    if (!error)
-        error = send(port, "classes", classes_json(set, scores));
+    json_t *names = class_names_json(set->class_names, set->class_count);
+    int error = send_by_class(port, names, scores);
+    json_decref(names);
     if (!error && samples > 0)
         error = send(port, "samples", samples_json(set, part, scores, samples, seed));
     return error;

@@ -4,9 +4,10 @@
 
 #include "workers/vision/score.h"
 
-/* Sends "confusion" (of at most CONFUSION_CLASSES_MAX classes), "classes" {"items": [{"class", "accuracy",
- * "count"}]} and "samples": `samples` images, half of them at random, half the mistakes made with most
- * confidence. 0 or the port's error. */
+/* Sends "confusion" (of the classes that occur, where they are at most CONFUSION_CLASSES_MAX), "classes"
+ * {"items":
+ * [{"class", "accuracy", "count"}]} (of those that images are of) and "samples": `samples` images, half of
+ * them at random, half the mistakes made with most confidence. 0 or the port's error. */
 enum { CONFUSION_CLASSES_MAX = 200 };
 int report_scores(struct port *port, const struct image_set *set, const struct image_part *part,
                   const struct scores *scores, int samples, uint64_t seed);

@@ -177,6 +177,7 @@ class Mock {
     const workerMatch = /^POST \/workers\/(\d+)\/(\w+)$/.exec(route);
     const gameMatch = /^GET \/games\/(\d+)(\.sgf)?$/.exec(route);
     const checkpointMatch = /^GET \/checkpoints\/([0-9a-f]{64})$/.exec(route);
+    const datasetMatch = /^DELETE \/datasets\/(\d+)$/.exec(route);
     const tokenMatch = /^DELETE \/tokens\/(\d+)$/.exec(route);
     if (route === "GET /whoami")
       return this.send(response, 200, { role: "admin", name: this.token ? "tests" : "", version: "0.1.0" });
@@ -185,6 +186,7 @@ class Mock {
     if (route === "GET /stats") return this.send(response, 200, this.stats());
     if (route === "GET /workers") return this.list(response, world.workers, url, false);
     if (route === "GET /datasets") return this.list(response, world.datasets, url);
+    if (datasetMatch) return this.removeDataset(response, Number(datasetMatch[1]));
     if (route === "POST /datasets") return this.addDataset(response, body, parameter("name"));
     if (route === "GET /checkpoints") return this.list(response, world.checkpoints, url);
     if (checkpointMatch) return this.send(response, 200, "weights", "application/octet-stream");
@@ -257,6 +259,21 @@ class Mock {
       );
     const info = { format: "idx", samples: 200, train: 180, test: 20, classes: 2, height: 8, width: 8, channels: 1 };
     return this.send(response, 201, addDataset(this.world, name, String(body).length, info));
+  }
+
+  removeDataset(response, id) {
+    const user = this.world.jobs.find((job) => !job.ended_ms && job.inputs.data?.dataset === id);
+    if (user)
+      throw {
+        status: 409,
+        code: "wrong_state",
+        field: "id",
+        title: "Not possible in this state",
+        detail: `job ${user.id} needs this data set and is not over; cancel it first`,
+      };
+    this.world.datasets = this.world.datasets.filter((set) => set.id !== id);
+    this.world.emit("dataset_removed", { id }, "datasets");
+    response.writeHead(204).end();
   }
 
   createToken(response, { role, name }) {

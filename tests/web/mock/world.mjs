@@ -362,6 +362,7 @@ export function busyWorld() {
     detail: "pachi ended with signal 11 in five attempts of task 31",
     field: "",
   };
+  broken.reason = broken.error.detail;
   const first = world.addJob({ kind: "selfplay", name: "first games", config: { games: 1000 } });
   world.history(first, 740, 12 * MINUTE, "running");
   const match = world.addJob({

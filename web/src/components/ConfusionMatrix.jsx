@@ -7,6 +7,7 @@ import { useId, useRef, useState } from "preact/hooks";
 import { count, percentOf, plural } from "../lib/format.js";
 import { mistakesOf, precisionOf, readConfusion, recallOf, strengthOf } from "../lib/confusion.js";
 import { Card } from "./Page.jsx";
+import { ScrollX } from "./ScrollX.jsx";
 
 const GRID_MAX = 32; // classes
 const MISTAKES = 6;
@@ -61,7 +62,7 @@ function Grid({ confusion, label }) {
   };
   return (
     <>
-      <div class="scroll-x confusion-place">
+      <ScrollX class="confusion-place" hint={`Scroll sideways to see all ${count(classes.length)} columns.`}>
         <table class="confusion" role="grid" aria-label={label} aria-describedby={said} ref={grid} onKeyDown={keys}>
           <thead>
             <tr>
@@ -111,7 +112,7 @@ function Grid({ confusion, label }) {
             </tr>
           </tfoot>
         </table>
-      </div>
+      </ScrollX>
       <p class="sub num confusion-said" id={said}>
         {sentenceOf(confusion, ...at)}
       </p>

@@ -1,24 +1,34 @@
 // Dialog.jsx - asks before what cannot be undone. The browser's <dialog> keeps the focus inside and Escape closes it.
+// When onConfirm() throws a Problem the dialog stays, and says it.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
 export function Confirm({ title, children, action, danger = false, onConfirm, onClose }) {
   const dialog = useRef(null);
   const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(null);
   useEffect(() => {
     dialog.current.showModal();
   }, []);
   const confirm = async (event) => {
     event.preventDefault();
     setBusy(true);
-    await onConfirm();
-    onClose();
+    try {
+      await onConfirm();
+      onClose();
+    } catch (wrong) {
+      setProblem(wrong);
+      setBusy(false);
+    }
   };
   return (
     <dialog ref={dialog} class="dialog" onClose={onClose} aria-labelledby="dialog-title">
       <form method="dialog" onSubmit={confirm}>
         <h2 id="dialog-title">{title}</h2>
-        <div class="dialog-body">{children}</div>
+        <div class="dialog-body">
+          {children}
+          <div role="alert">{problem && <p class="problem">{problem.message}</p>}</div>
+        </div>
         <div class="row end gap-2">
           <button type="button" class="button" onClick={onClose} disabled={busy}>
             Keep

@@ -26,6 +26,7 @@ const PATHS = {
   close: "M6 6l12 12M18 6L6 18",
   warning: "M12 4l9 16H3zM12 10v4M12 17h.01",
   out: "M10 4H5v16h5M9 12h11M16 8l4 4-4 4",
+  trash: "M4.5 7h15M9.5 7V4.5h5V7M6.5 7l1 13h9l1-13M10.2 11v5.5M13.8 11v5.5",
   arrow: "M5 12h14M13 6l6 6-6 6",
 };
 

@@ -2,14 +2,13 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, getAll, getLines, withQuery } from "../lib/api.js";
-import { fineShare, meanOf, number, words } from "../lib/format.js";
-import { addMetrics, bestOf, chartsOf, logScale, splitName, toLine } from "../lib/metrics.js";
+import { fineShare, meanOf, number } from "../lib/format.js";
+import { labelOf, valueText } from "../lib/labels.js";
+import { addMetrics, bestOf, chartsOf, isFigure, latestOf, logScale, splitName, toLine } from "../lib/metrics.js";
 import { addPoint, pointsFromTasks, rateSeries } from "../lib/throughput.js";
 import { useResource } from "../lib/resource.js";
 import { Card } from "./Page.jsx";
 import { Chart } from "./Chart.jsx";
-
-const TITLES = { top1: "Top-1 accuracy", top5: "Top-5 accuracy" };
 
 async function loadMetrics(id, signal) {
   let series = new Map();
@@ -69,7 +68,7 @@ function linesOf(chart, otherSeries, otherId) {
     const data = toLine(points);
     const best = bestOf(chart.base, data);
     const note = best && part === "validation" ? `best ${(chart.share ? fineShare : number)(best.value)}` : "";
-    return { label: part || words(chart.base), data, colour: colours[part], note };
+    return { label: part || labelOf(chart.base), data, colour: colours[part], note };
   });
   const others = [...(otherSeries || [])]
     .filter(([name]) => splitName(name).base === chart.base)
@@ -84,7 +83,7 @@ function MetricChart({ chart, other, otherId }) {
   const lines = useMemo(() => linesOf(chart, other, otherId), [chart, other, otherId]);
   const { possible, better } = logScale(lines);
   const [chosen, setChosen] = useState(null);
-  const title = TITLES[chart.base] || words(chart.base);
+  const title = labelOf(chart.base);
   const log = possible && (chosen ?? better);
   return (
     <Chart
@@ -94,6 +93,29 @@ function MetricChart({ chart, other, otherId }) {
       log={log}
       tools={possible && <LogToggle on={log} title={title} onChange={setChosen} />}
     />
+  );
+}
+
+/** Metrics with one value each, which is no curve: of an evaluation, or of a run of a few steps. */
+function Figures({ charts, other, otherId }) {
+  const own = charts.flatMap(({ base, lines }) =>
+    lines.map(({ part, points }) => ({ base, part, value: [...points.values()][0], job: "" })),
+  );
+  const beside = [...(other || [])]
+    .map(([name]) => ({ ...splitName(name), value: latestOf(other, name), job: ` of #${otherId}` }))
+    .filter(({ base }) => charts.some((chart) => chart.base === base));
+  return (
+    <dl class="pairs figures">
+      {[...own, ...beside].map(({ base, part, value, job }) => (
+        <div key={`${part} ${base}${job}`}>
+          <dt>
+            {labelOf(part ? `${part}_${base}` : base)}
+            {job}
+          </dt>
+          <dd class="num">{valueText(base, value)}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
@@ -133,20 +155,25 @@ export function JobCharts({ job, series }) {
   const { data: other } = useResource((signal) => (otherId ? loadMetrics(otherId, signal) : new Map()), [otherId]);
   const charts = useMemo(() => chartsOf(series), [series]);
   if (!job.started_ms) return null;
+  const figures = charts.filter((chart) => isFigure(chart, other));
+  const curves = charts.filter((chart) => !figures.includes(chart));
   const counted = job.unit !== "runs"; // one run has no throughput; what it trains has, as a metric
   return (
     <Card
-      title="Curves"
+      title={counted || curves.length ? "Curves" : "Metrics"}
       class="charts-card"
       action={charts.length > 0 && <Compare job={job} chosen={otherId} onChange={setOtherId} />}
     >
-      <div class={`charts${counted ? "" : " charts-large"}`}>
-        {counted && <Throughput job={job} />}
-        {charts.map((chart) => (
-          <MetricChart key={chart.base} chart={chart} other={other} otherId={otherId} />
-        ))}
-        {!counted && !charts.length && <p class="muted">No metric has come in yet.</p>}
-      </div>
+      {(counted || curves.length > 0) && (
+        <div class={`charts${counted ? "" : " charts-large"}`}>
+          {counted && <Throughput job={job} />}
+          {curves.map((chart) => (
+            <MetricChart key={chart.base} chart={chart} other={other} otherId={otherId} />
+          ))}
+        </div>
+      )}
+      {figures.length > 0 && <Figures charts={figures} other={other} otherId={otherId} />}
+      {!counted && !charts.length && <p class="muted">No metric has come in yet.</p>}
     </Card>
   );
 }

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "../lib/api.js";
-import { fineShare, number, percentOf, words } from "../lib/format.js";
+import { number, percentOf, plural, words } from "../lib/format.js";
+import { factsOf } from "../lib/labels.js";
 import { useResource } from "../lib/resource.js";
 import { Ago } from "./Time.jsx";
 import { Card } from "./Page.jsx";
@@ -10,35 +11,32 @@ import { ConfusionMatrix } from "./ConfusionMatrix.jsx";
 import { LoadError } from "./Empty.jsx";
 import { Samples } from "./Samples.jsx";
 
-const SHARE = /(^|_)(accuracy|top1|top5|share|dice|iou)(_low|_high)?$/;
-
-function valueText(name, value) {
-  if (typeof value === "number") return SHARE.test(name) ? fineShare(value) : number(value);
-  if (value && typeof value === "object") return JSON.stringify(value);
-  return String(value);
-}
-
 function Summary({ report, title }) {
-  const facts = Object.entries(report.data || {});
+  const facts = factsOf(report.data);
   if (!facts.length) return null;
   return (
     <Card title={title} action={<Ago ms={report.time_ms} />}>
       <dl class="pairs">
-        {facts.map(([name, value]) => (
+        {facts.map(({ name, label, text }) => (
           <div key={name}>
-            <dt>{words(name)}</dt>
-            <dd class="num">{valueText(name, value)}</dd>
+            <dt>{label}</dt>
+            <dd class="num">{text}</dd>
           </div>
         ))}
       </dl>
+      {facts.some(({ interval }) => interval) && <p class="sub card-note">In brackets: the 95 % interval.</p>}
     </Card>
   );
 }
 
+const absentText = (n) => `${plural(n, "class does", "classes do")} not occur among these images.`;
+
 /** Accuracy by class where there is no matrix to read it from. */
 function Classes({ report }) {
-  const items = report.data?.items || [];
+  const all = report.data?.items || [];
+  const items = all.filter(({ count }) => count > 0);
   if (!items.length) return null;
+  const absent = all.length - items.length;
   return (
     <Card title="Accuracy by class">
       <dl class="pairs">
@@ -51,6 +49,7 @@ function Classes({ report }) {
           </div>
         ))}
       </dl>
+      {absent > 0 && <p class="sub card-note">{absentText(absent)}</p>}
     </Card>
   );
 }

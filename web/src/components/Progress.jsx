@@ -1,6 +1,6 @@
 // Progress.jsx - how far a job is: done, in hand, and still to do.
 
-import { count, duration, percentOf, rate, unitOf } from "../lib/format.js";
+import { count, leftText, progressShare, rate, unitOf } from "../lib/format.js";
 
 export function Progress({ job, label = `Progress of ${job.name || `job ${job.id}`}` }) {
   const { total, leased } = job.units;
@@ -16,7 +16,7 @@ export function Progress({ job, label = `Progress of ${job.name || `job ${job.id
       aria-valuemin={0}
       aria-valuemax={total}
       aria-valuenow={done}
-      aria-valuetext={`${count(job.units.done)} of ${count(total)} ${unitOf(job)}, ${percentOf(job.progress)}`}
+      aria-valuetext={`${count(job.units.done)} of ${count(total)} ${unitOf(job)}, ${progressShare(job)}`}
     >
       <div class="progress-done" style={{ width: share(done) }} />
       <div class="progress-leased" style={{ width: share(Math.min(leased, whole - done)) }} />
@@ -29,10 +29,10 @@ export function ProgressText({ job, brief = false }) {
   const { total, done } = job.units;
   const parts = [`${count(done)} of ${count(total)} ${unitOf(job)}`];
   if (job.state === "succeeded" && done < total) parts.push("ended early");
-  else if (total > 0) parts.push(percentOf(job.progress));
+  else if (total > 0) parts.push(progressShare(job));
   if (!brief && job.state === "running" && job.rate_per_s > 0) parts.push(rate(job.rate_per_s, job.unit));
-  if (!brief && job.state === "running" && job.eta_s !== null && job.eta_s !== undefined)
-    parts.push(`${duration(job.eta_s)} left`);
+  const left = brief ? "" : leftText(job);
+  if (left) parts.push(left === "ending" ? left : `${left} left`);
   return (
     <span class="progress-text num">
       {parts.map((part, i) => (

@@ -3,7 +3,7 @@
 import { Ago } from "./Time.jsx";
 import { Players, State } from "./Badge.jsx";
 import { Progress } from "./Progress.jsx";
-import { count, duration, percentOf, rate, resultText, unitOf, words } from "../lib/format.js";
+import { count, leftText, progressShare, rate, resultText, unitOf, words } from "../lib/format.js";
 
 function JobRow({ job }) {
   const running = job.state === "running";
@@ -23,11 +23,11 @@ function JobRow({ job }) {
       <td class="cell-progress">
         <Progress job={job} />
         <span class="sub num">
-          {count(job.units.done)} of {count(job.units.total)} {unitOf(job)} · {percentOf(job.progress)}
+          {count(job.units.done)} of {count(job.units.total)} {unitOf(job)} · {progressShare(job)}
         </span>
       </td>
       <td class="hide-s num nowrap">{running ? rate(job.rate_per_s, job.unit) : ""}</td>
-      <td class="hide-m num nowrap">{running && job.eta_s !== null ? duration(job.eta_s) : ""}</td>
+      <td class="hide-m num nowrap">{leftText(job)}</td>
       <td class="hide-s muted">
         <Ago ms={job.ended_ms || job.started_ms || job.created_ms} />
       </td>

@@ -1,15 +1,25 @@
 // confusion.js - what a confusion matrix says: rows are the true classes, columns the predicted ones.
 
-/** The report's data as {classes, matrix, totals, right, count}; null when it is not a square of numbers. */
+/** The matrix without the classes that nothing is of and nothing was taken for. */
+function occurring({ classes, matrix }) {
+  const occurs = (i) => matrix.some((row, j) => row[i] > 0 || matrix[i][j] > 0);
+  const kept = classes.map((_, i) => i).filter(occurs);
+  return { classes: kept.map((i) => String(classes[i])), matrix: kept.map((i) => kept.map((j) => matrix[i][j])) };
+}
+
+/** The report's data as {classes, matrix, totals, right, count}, of the classes that occur; null when it is not a square
+ * of numbers, or nothing was counted. */
 export function readConfusion(data) {
   const { classes, matrix } = data || {};
   const n = Array.isArray(classes) ? classes.length : 0;
   const square =
     n > 0 && matrix?.length === n && matrix.every((row) => row?.length === n && row.every(Number.isFinite));
   if (!square) return null;
-  const totals = matrix.map((row) => row.reduce((sum, value) => sum + value, 0));
-  const right = matrix.reduce((sum, row, i) => sum + row[i], 0);
-  return { classes: classes.map(String), matrix, totals, right, count: totals.reduce((a, b) => a + b, 0) };
+  const kept = occurring(data);
+  if (!kept.classes.length) return null;
+  const totals = kept.matrix.map((row) => row.reduce((sum, value) => sum + value, 0));
+  const right = kept.matrix.reduce((sum, row, i) => sum + row[i], 0);
+  return { ...kept, totals, right, count: totals.reduce((a, b) => a + b, 0) };
 }
 
 /** Of what is of a class, the share that was predicted so; NaN for a class without samples. */

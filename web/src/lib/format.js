@@ -19,8 +19,11 @@ export const percent = (part, total) => (total > 0 ? `${one.format((100 * part) 
 /** A share of 0 to 1: "93.4 %". */
 export const percentOf = (share, digits = 1) => (Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–");
 
-/** A share that is compared with others: finer near the whole, where it matters: "99.46 %". */
-export const fineShare = (share) => percentOf(share, share >= 0.98 && share < 1 ? 2 : 1);
+/** How many digits a share has that is compared with others: more near the whole, where they matter. */
+export const shareDigits = (share) => (share >= 0.98 && share < 1 ? 2 : 1);
+
+/** Such a share: "99.46 %". */
+export const fineShare = (share) => percentOf(share, shareDigits(share));
 
 export function signed(n, digits = 0) {
   if (!Number.isFinite(n)) return "–";
@@ -55,6 +58,22 @@ export function duration(seconds) {
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
+
+/** The same with what is short in its own unit: "4 ms", "2.5 s". */
+export function fineDuration(seconds) {
+  if (!(seconds > 0) || seconds >= 10) return duration(seconds);
+  return seconds < 1 ? `${Math.max(1, Math.round(1000 * seconds))} ms` : `${one.format(seconds)} s`;
+}
+
+/** What is left of a running job: "3 min 20 s", "ending" when that is nothing any more; "" while it is not known. */
+export function leftText({ state, eta_s: eta }) {
+  if (state !== "running" || !Number.isFinite(eta)) return "";
+  return Math.round(eta) <= 0 ? "ending" : duration(eta);
+}
+
+/** How far a job is: "74.0 %". What is not over is never rounded up to the whole. */
+export const progressShare = ({ state, progress }) =>
+  percentOf(state === "succeeded" ? progress : Math.min(progress, 0.999));
 
 export function ago(timeMs, nowMs) {
   const s = Math.round((nowMs - timeMs) / 1000);
@@ -148,6 +167,9 @@ export function retentionText({ chunks, seconds }) {
   const newest = chunks === 1 ? "the newest chunk" : chunks ? `the newest ${count(chunks)} chunks` : "all chunks";
   return seconds ? `${newest} of the last ${duration(seconds)}` : `${newest} for ever`;
 }
+
+/** A size as "28×28", width first; where the two differ each by its name: "9 wide, 7 high". */
+export const sizeText = (width, height) => (width === height ? `${width}×${height}` : `${width} wide, ${height} high`);
 
 /** A game's result in words: "Black won by 3.5", "White won by resignation". */
 export function resultText(result) {

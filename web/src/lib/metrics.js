@@ -3,9 +3,10 @@
 // Names are those that runners send: "loss", "validation_loss", "lr", ... A word in front says of which part of the data a
 // series tells; what follows it is what is measured, and makes one chart.
 
+import { isShare } from "./labels.js";
+
 const PARTS = { training: "training", train: "training", validation: "validation", valid: "validation", test: "test" };
 const ORDER = ["loss", "accuracy", "top1", "top5", "score", "return", "lr"];
-const SHARES = new Set(["accuracy", "top1", "top5", "dice", "iou"]);
 const IMPLIED = new Set(["progress", "epoch"]); // straight lines over the steps: the page's head says them
 const SHOWN_POINTS = 1000;
 const LOG_FROM = 50; // a chart whose values span more than this factor begins on a logarithmic scale
@@ -51,7 +52,7 @@ export function chartsOf(series) {
   for (const [name, points] of series || []) {
     const { base, part } = splitName(name);
     if (IMPLIED.has(base)) continue;
-    if (!charts.has(base)) charts.set(base, { base, share: SHARES.has(base), lines: [] });
+    if (!charts.has(base)) charts.set(base, { base, share: isShare(base), lines: [] });
     charts.get(base).lines.push({ name, part, points });
   }
   for (const { lines } of charts.values()) {
@@ -60,6 +61,12 @@ export function chartsOf(series) {
     if (lines.length > 1 && !lines[0].part) lines[0].part = "training";
   }
   return [...charts.values()].sort((a, b) => rank(a.base) - rank(b.base) || (a.base < b.base ? -1 : 1));
+}
+
+/** Whether a chart would be of single points alone, also beside another job's metrics: its values say more as figures. */
+export function isFigure({ base, lines }, other) {
+  const others = [...(other || [])].filter(([name]) => splitName(name).base === base).map(([, points]) => ({ points }));
+  return [...lines, ...others].every(({ points }) => points.size < 2);
 }
 
 const valuesOf = (lines) => lines.flatMap((line) => line.data[1]);
@@ -74,7 +81,7 @@ export function logScale(lines) {
 /** The best value of a line and its step, where less or more is known to be better; null otherwise. */
 export function bestOf(base, [steps, values]) {
   const less = base === "loss";
-  if ((!less && !SHARES.has(base)) || values.length < 2) return null;
+  if ((!less && !isShare(base)) || values.length < 2) return null;
   let at = 0;
   values.forEach((value, i) => {
     if (less ? value < values[at] : value > values[at]) at = i;

@@ -1,14 +1,15 @@
 // Datasets.jsx - what training learns from: the sets that are stored, and a place to bring another.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, withQuery } from "../lib/api.js";
-import { bytes, count, percent, plural } from "../lib/format.js";
+import { get, remove, withQuery } from "../lib/api.js";
+import { bytes, count, percent, plural, sizeText } from "../lib/format.js";
 import { maySubmit, session } from "../lib/session.js";
 import { upload } from "../lib/upload.js";
 import { useResource } from "../lib/resource.js";
 import { useStore } from "../lib/store.js";
 import { Ago } from "../components/Time.jsx";
 import { Card, PageHead } from "../components/Page.jsx";
+import { Confirm } from "../components/Dialog.jsx";
 import { Empty, LoadError, Skeleton } from "../components/Empty.jsx";
 import { Field } from "../components/OptionForm.jsx";
 import { Icon } from "../components/Icon.jsx";
@@ -19,9 +20,11 @@ const TOPICS = ["datasets"];
 const FORMATS = { idx: "idx images", png: "PNG images", sgf: "Go games (SGF)" };
 const ENDINGS = /(\.(tar|tgz|txz|zip|sgf|gz|xz))+$/i;
 
+const nameOf = (set) => set.name || `data set ${set.id}`;
+
 /** "28×28 grey" of images, "9×9" of games. */
 function shapeOf(info) {
-  if (info?.height) return `${info.height}×${info.width} ${info.channels === 1 ? "grey" : "colour"}`;
+  if (info?.height) return `${sizeText(info.width, info.height)} ${info.channels === 1 ? "grey" : "colour"}`;
   const boards = Object.entries(info?.boards || {}).sort((a, b) => b[1] - a[1]);
   return boards.map(([size]) => `${size}×${size}`).join(", ");
 }
@@ -34,7 +37,10 @@ function samplesOf(info) {
 
 /** What lies behind the number of samples: parts, or games that cannot be used. */
 function partsOf(info) {
-  if (info?.train || info?.test) return `${count(info.train)} to learn, ${count(info.test)} to test`;
+  if (info?.train || info?.test) {
+    const parts = [info.train && `${count(info.train)} to learn`, info.test && `${count(info.test)} to test`];
+    return parts.filter(Boolean).join(", ");
+  }
   if (info?.games !== undefined && info.usable !== info.games) return `${count(info.usable)} usable`;
   return "";
 }
@@ -54,12 +60,23 @@ function Classes({ info }) {
   );
 }
 
-function Row({ set }) {
+/** What a narrow window has no columns for: the size up to 760 pixels, the classes up to 1,000. */
+function Narrow({ info }) {
+  const shape = shapeOf(info);
+  return (
+    <>
+      {shape && <span class="sub num only-s">{shape}</span>}
+      {info?.classes > 0 && <span class="sub num only-m">{plural(info.classes, "class", "classes")}</span>}
+    </>
+  );
+}
+
+function Row({ set, onRemove }) {
   const { info } = set;
   return (
     <tr data-dataset={set.name}>
       <td class="cell-main">
-        <span class="strong wrap-all">{set.name || `data set ${set.id}`}</span>
+        <span class="strong wrap-all">{nameOf(set)}</span>
         <span class="sub">
           <span class="num">#{set.id}</span> {FORMATS[info?.format] || info?.format || "not checked"}
         </span>
@@ -67,6 +84,7 @@ function Row({ set }) {
       <td>
         <span class="num nowrap">{samplesOf(info)}</span>
         <span class="sub num">{partsOf(info)}</span>
+        <Narrow info={info} />
       </td>
       <td class="hide-s num nowrap">{shapeOf(info) || "–"}</td>
       <td class="hide-m">
@@ -76,18 +94,31 @@ function Row({ set }) {
         <a href={`/api/v1/datasets/${set.id}`} download={`${set.name || `dataset-${set.id}`}`}>
           {bytes(set.bytes)}
         </a>
-      </td>
-      <td class="hide-m">
-        <code title={`SHA-256 ${set.sha256}`}>{set.sha256.slice(0, 12)}</code>
+        <code class="sub hide-m" title={`SHA-256 ${set.sha256}`}>
+          {set.sha256.slice(0, 12)}
+        </code>
       </td>
       <td class="hide-s muted">
         <Ago ms={set.created_ms} />
       </td>
+      {onRemove && (
+        <td class="cell-action">
+          <button
+            type="button"
+            class="button small"
+            onClick={onRemove}
+            aria-label={`Remove ${nameOf(set)}`}
+            title="Remove"
+          >
+            <Icon name="trash" size={16} />
+          </button>
+        </td>
+      )}
     </tr>
   );
 }
 
-function SetTable({ sets }) {
+function SetTable({ sets, onRemove }) {
   return (
     <table class="table dataset-table">
       <thead>
@@ -101,17 +132,19 @@ function SetTable({ sets }) {
             Classes
           </th>
           <th scope="col">File</th>
-          <th scope="col" class="hide-m">
-            Digest
-          </th>
           <th scope="col" class="hide-s">
             Added
           </th>
+          {onRemove && (
+            <th scope="col">
+              <span class="sr">Action</span>
+            </th>
+          )}
         </tr>
       </thead>
       <tbody>
         {sets.map((set) => (
-          <Row set={set} key={set.id} />
+          <Row set={set} key={set.id} onRemove={onRemove && (() => onRemove(set))} />
         ))}
       </tbody>
     </table>
@@ -235,8 +268,24 @@ function UploadForm({ onAdded }) {
   );
 }
 
+function RemoveDialog({ set, onRemoved, onClose }) {
+  const confirm = async () => {
+    await remove(`/datasets/${set.id}`);
+    onRemoved(set);
+  };
+  return (
+    <Confirm title={`Remove “${nameOf(set)}”?`} action="Remove" danger onConfirm={confirm} onClose={onClose}>
+      <p>
+        Its {bytes(set.bytes)} are deleted and jobs cannot learn from it any more. What was learnt from it stays. A set
+        that a job still needs is not removed.
+      </p>
+    </Confirm>
+  );
+}
+
 export function Datasets() {
   const who = useStore(session);
+  const [removing, setRemoving] = useState(null);
   const path = (after) => withQuery("/datasets", { after });
   const { data, error, reload, change } = useResource((signal) => get(path(null), signal), [], {
     topics: TOPICS,
@@ -253,6 +302,10 @@ export function Datasets() {
     toast(`${set.name || `Data set ${set.id}`} is stored`);
     reload();
   };
+  const removed = (set) => {
+    toast(`${nameOf(set)} is removed`);
+    change((old) => ({ ...old, items: old.items.filter(({ id }) => id !== set.id) }));
+  };
   return (
     <>
       <PageHead title="Data sets" />
@@ -267,10 +320,11 @@ export function Datasets() {
       )}
       {data && data.items.length > 0 && (
         <Card flush>
-          <SetTable sets={data.items} />
+          <SetTable sets={data.items} onRemove={maySubmit(who) ? setRemoving : null} />
         </Card>
       )}
       <LoadMore next={data?.next} load={more} />
+      {removing && <RemoveDialog set={removing} onRemoved={removed} onClose={() => setRemoving(null)} />}
       {data && maySubmit(who) && (
         <Card title="Add a data set" class="upload-card">
           <UploadForm onAdded={added} />

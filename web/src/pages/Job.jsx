@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, post } from "../lib/api.js";
-import { duration, meanRate, number, rate, words } from "../lib/format.js";
+import { duration, leftText, meanRate, number, rate, words } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
 import { latestOf } from "../lib/metrics.js";
 import { maySubmit, session } from "../lib/session.js";
@@ -79,14 +79,15 @@ const tookOf = (job) => (job.started_ms ? ((job.ended_ms || Date.now()) - job.st
 function runFacts(job, series) {
   const epoch = latestOf(series, "epoch");
   const facts = epoch === null ? [] : [["Epoch", number(epoch)]];
-  if (job.state === "running" && job.eta_s !== null) facts.push(["Time left", `about ${duration(job.eta_s)}`]);
+  const left = leftText(job);
+  if (left) facts.push(["Time left", left === "ending" ? left : `about ${left}`]);
   return facts;
 }
 
 function countFacts(job) {
   const running = job.state === "running";
   const facts = [running ? ["Rate", rate(job.rate_per_s, job.unit)] : ["Mean rate", meanRate(job)]];
-  if (!job.ended_ms) facts.push(["Time left", running && job.eta_s !== null ? duration(job.eta_s) : "–"]);
+  if (!job.ended_ms) facts.push(["Time left", leftText(job) || "–"]);
   return facts;
 }
 
@@ -117,7 +118,7 @@ function Summary({ job, series }) {
         <Progress job={job} />
         <ProgressText job={job} brief />
       </div>
-      {job.reason && (
+      {job.reason && job.reason !== job.error?.detail && (
         <p class="reason" role="status">
           {job.reason}
         </p>
