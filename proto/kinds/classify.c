@@ -118,7 +118,10 @@ const struct option_spec classify_network_options[] = {
 };
 
 static const struct option_spec options[] = {
-    {.name = "network", .type = OPTION_OBJECT, .fields = classify_network_options, .help = "what is trained; 0 or empty: the family's own choice"},
+    {.name = "network",
+     .type = OPTION_OBJECT,
+     .fields = classify_network_options,
+     .help = "what is trained; 0 or empty: the family's own choice"},
     {.name = "architecture",
      .type = OPTION_STRING,
      .min = 0,
