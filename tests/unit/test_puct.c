@@ -1,39 +1,18 @@
 /* The search that a network guides: what it must see without any knowledge, that priors and values lead it,
  * and that nothing depends on who shares a batch. */
-#include "tests/unit/unit.h"
+#include "tests/unit/search_support.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "workers/go/diagram.h"
 #include "workers/search/puct.h"
-#include "workers/search/tree.h"
 
 static struct search_choice choice;
 
 static struct puct_options options(uint32_t playouts, uint64_t seed) {
     struct puct_options options = puct_options_default();
-    options.search.playouts = playouts;
-    options.search.seed = seed;
-    options.search.memory_bytes = (size_t)16 << 20;
+    options.search = small_search(playouts, seed);
     return options;
-}
-
-static struct game *game_at(const char *text, enum color to_move, int komi2) {
-    struct board board;
-    uint8_t colors[BOARD_POINTS_MAX];
-    assert_int_equal(diagram_read(&board, text, to_move, false, NULL), 0);
-    for (int i = 0; i < board_points(&board); i++)
-        colors[i] = (uint8_t)board_color(&board, board_move_at(&board, i));
-    const struct go_rules rules = {.size = board.size, .komi2 = komi2, .ko = KO_POSITIONAL};
-    struct game *game = game_create(&rules);
-    assert_int_equal(game_setup(game, colors, to_move), 0);
-    return game;
-}
-
-static struct game *empty_game(int size) {
-    const struct go_rules rules = {.size = size, .komi2 = 15, .ko = KO_POSITIONAL};
-    return game_create(&rules);
 }
 
 static void search(struct puct *puct, struct evaluator *evaluator, const struct game *game) {
@@ -41,12 +20,6 @@ static void search(struct puct *puct, struct evaluator *evaluator, const struct 
     const enum color color = (enum color)game_board(game)->to_move;
     assert_int_equal(puct_search(puct, evaluator, game, color, 0, NULL, NULL, &choice, &problem), 0);
     assert_null(tree_check(puct_tree(puct)));
-}
-
-static void play(struct game *game, const char *vertex) {
-    go_move move;
-    assert_int_equal(vertex_parse(game_board(game), vertex, &move), 0);
-    assert_int_equal(game_play(game, (enum color)game_board(game)->to_move, move, NULL), 0);
 }
 
 /* No node may keep the marks of leaves that were in flight, and priors are a distribution. */
@@ -94,20 +67,13 @@ static struct biased biased(int favourite, float logit, float black) {
 
 /* Rollouts alone find it: no network helps. */
 static void test_takes_what_can_be_taken(void **state) {
-    static const char text[] = ". . . . . . .\n"
-                               ". . X X X . .\n"
-                               ". X O O O X .\n"
-                               ". X O O O . .\n"
-                               ". . X X X . .\n"
-                               ". O . O . O .\n"
-                               ". . . . . . .\n";
     struct evaluator *uniform = evaluator_uniform();
     char vertex[VERTEX_TEXT_MAX];
     for (int leaves = 1; leaves <= 64; leaves *= 8) {
         struct puct_options o = options(2000, 3);
         o.leaves = leaves;
         struct puct *puct = puct_create(&o);
-        struct game *game = game_at(text, BLACK, 15);
+        struct game *game = game_at(CAPTURE_AT_F4, BLACK, 15);
         search(puct, uniform, game);
         vertex_text(game_board(game), choice.move, vertex);
         assert_string_equal(vertex, "F4");
@@ -169,12 +135,6 @@ static void test_the_value_and_the_rollout_are_mixed(void **state) {
     game_destroy(game);
 }
 
-static const char divided[] = ". X O . .\n"
-                              "X X O O O\n"
-                              ". X O . .\n"
-                              "X X O O O\n"
-                              ". X O . .\n";
-
 /* Black has 10 points, White 15. The same with and without a search. */
 static void test_passing(void **state) {
     struct biased network = biased(25, 5, 0); /* likes to pass */
@@ -182,18 +142,18 @@ static void test_passing(void **state) {
         struct puct_options o = options(policy ? 0 : 1000, 1);
         o.search.resign = 0;
         struct puct *puct = puct_create(&o);
-        struct game *game = game_at(divided, BLACK, 1);
+        struct game *game = game_at(DIVIDED, BLACK, 1);
         play(game, "pass");
         search(puct, &network.base, game);
         assert_int_equal(choice.move, PASS); /* White wins by 5.5 and ends the game */
         assert_int_equal(choice.playouts, 0);
         assert_false(choice.resign);
         game_destroy(game);
-        game = game_at(divided, WHITE, 1);
+        game = game_at(DIVIDED, WHITE, 1);
         search(puct, &network.base, game);
         assert_int_equal(choice.move, PASS);
         game_destroy(game);
-        game = game_at(divided, WHITE, 1);
+        game = game_at(DIVIDED, WHITE, 1);
         play(game, "pass");
         search(puct, &network.base, game);
         assert_int_not_equal(choice.move, PASS); /* that would lose */
@@ -209,7 +169,7 @@ static void test_resigns_a_lost_game(void **state) {
         struct puct_options o = options(300, 1);
         o.search.resign = resigns ? 0.1 : 0;
         struct puct *puct = puct_create(&o);
-        struct game *game = game_at(divided, BLACK, 61);
+        struct game *game = game_at(DIVIDED, BLACK, 61);
         search(puct, &network.base, game);
         assert_int_equal(choice.resign, resigns);
         puct_destroy(puct);
@@ -223,16 +183,11 @@ static void test_resigns_a_lost_game(void **state) {
 }
 
 static void test_takes_dead_stones_off_when_it_needs_them(void **state) {
-    static const char text[] = ". O . X O\n"
-                               ". . X X O\n"
-                               "X X X O O\n"
-                               "X X O O .\n"
-                               ". X O . O\n";
     struct evaluator *uniform = evaluator_uniform();
     struct puct_options o = options(2000, 1);
     o.search.resign = 0;
     struct puct *puct = puct_create(&o);
-    struct game *game = game_at(text, BLACK, 5);
+    struct game *game = game_at(DEAD_STONES, BLACK, 5);
     for (int turn = 0; turn < 10 && !game_over(game); turn++) {
         search(puct, uniform, game);
         assert_int_equal(game_play(game, (enum color)game_board(game)->to_move, choice.move, NULL), 0);
@@ -274,7 +229,7 @@ static void test_the_policy_plays_its_favourite_or_draws(void **state) {
 /* A network that nearly always wants to pass, where passing loses: no draw may give the pass. */
 static void test_draws_never_pass_into_a_loss(void **state) {
     struct biased network = biased(25, 8, 0);
-    struct game *game = game_at(divided, WHITE, 1);
+    struct game *game = game_at(DIVIDED, WHITE, 1);
     play(game, "pass");
     for (uint64_t seed = 0; seed < 20; seed++) {
         struct puct_options o = options(seed % 2 ? 50 : 0, seed);
@@ -334,8 +289,58 @@ static void test_fewer_questions_when_leaves_expand_later(void **state) {
         game_destroy(game);
         puct_destroy(puct);
     }
-    assert_true(asked[0] > 400);
+    assert_true(asked[0] > 400); /* all but what ended in two passes */
     assert_true(asked[1] > 1 && asked[1] < asked[0] / 4);
+}
+
+/* The rollout's result does not wait for priors: only where the value head is part of the result do visits
+ * stay behind and leave their marks meanwhile. */
+static void test_only_values_are_awaited(void **state) {
+    for (int share = 0; share <= 1; share++) {
+        struct biased network = biased(-1, 0, 0);
+        struct puct_options o = options(500, 1);
+        struct problem problem = {0};
+        struct game *game = empty_game(5);
+        int count;
+        o.value_share = 0.5 * share;
+        o.leaves = 4;
+        struct puct *puct = puct_create(&o);
+        assert_int_equal(puct_begin(puct, game, BLACK, 0), 0);
+        assert_int_equal(evaluator_run(&network.base, puct_requests(puct, &count), 1, &problem), 0);
+        assert_int_equal(puct_advance(puct, NULL, NULL), PUCT_WAITS);
+        puct_requests(puct, &count);
+        assert_in_range(count, 1, 4);
+        const struct node *root = tree_node(puct_tree(puct), TREE_ROOT);
+        assert_int_equal(root->visits, share ? 0 : count);
+        assert_int_equal(root->in_flight, share ? count : 0);
+        game_destroy(game);
+        puct_destroy(puct);
+    }
+}
+
+/* The visits that it takes to ask settle where the network has its share of the time, whatever it costs. */
+static void test_the_pace_follows_the_cost(void **state) {
+    static const int64_t rollout_ns = 30000;
+    for (int64_t question_ns = 1000; question_ns <= 3000000; question_ns *= 10) {
+        struct puct_pace pace = {.expand_visits = PACE_START};
+        double share = 0;
+        for (int i = 0; i < 20000; i++) { /* a leaf is asked about at every expand_visits-th simulation */
+            const int64_t search_ns = rollout_ns * pace.expand_visits;
+            puct_pace_note(&pace, question_ns, search_ns);
+            if (i >= 19000)
+                share += (double)question_ns / (double)(question_ns + search_ns) / 1000;
+            if (i % 500 == 0)
+                puct_pace_age(&pace);
+        }
+        if (question_ns < rollout_ns)
+            assert_int_equal(pace.expand_visits, 1); /* cheap: ask always */
+        else
+            assert_true(fabs(share - PACE_NETWORK_SHARE) < 0.02);
+    }
+    struct puct_pace pace = {.expand_visits = PACE_START};
+    for (int i = 0; i < 2 * PACE_VISITS_MAX; i++)
+        puct_pace_note(&pace, 1000, 1);
+    assert_int_equal(pace.expand_visits, PACE_VISITS_MAX);
 }
 
 static uint64_t fingerprint(struct puct *puct, uint64_t sum) {
@@ -445,6 +450,38 @@ static void test_a_full_tree_goes_on(void **state) {
     evaluator_destroy(random);
 }
 
+/* Where playouts are counted the network is asked at the first visit, and no clock has a say. */
+static void test_playouts_know_no_pace(void **state) {
+    struct evaluator *random = evaluator_random(7);
+    uint64_t sums[2];
+    for (int given = 0; given < 2; given++) {
+        struct puct_options o = options(300, 1);
+        o.expand_visits = (uint32_t)given;
+        struct puct *puct = puct_create(&o);
+        struct game *game = empty_game(7);
+        search(puct, random, game);
+        sums[given] = fingerprint(puct, 0);
+        game_destroy(game);
+        puct_destroy(puct);
+    }
+    assert_true(sums[0] == sums[1]);
+    evaluator_destroy(random);
+}
+
+/* Time that is given for a move takes the place of the options' playouts. */
+static void test_given_time_lifts_the_limit(void **state) {
+    struct biased network = biased(-1, 0, 0);
+    struct puct_options o = options(1, 2);
+    struct problem problem = {0};
+    struct puct *puct = puct_create(&o);
+    struct game *game = empty_game(9);
+    assert_int_equal(puct_search(puct, &network.base, game, BLACK, 0.02, NULL, NULL, &choice, &problem), 0);
+    assert_true(choice.playouts > 1);
+    check_nodes(puct_tree(puct));
+    game_destroy(game);
+    puct_destroy(puct);
+}
+
 static bool stop_at_third_look(void *context) {
     return ++*(int *)context >= 3;
 }
@@ -484,7 +521,11 @@ int main(void) {
         cmocka_unit_test(test_draws_never_pass_into_a_loss),
         cmocka_unit_test(test_noise_is_off_unless_asked_for),
         cmocka_unit_test(test_fewer_questions_when_leaves_expand_later),
+        cmocka_unit_test(test_only_values_are_awaited),
+        cmocka_unit_test(test_the_pace_follows_the_cost),
         cmocka_unit_test(test_company_changes_nothing),
+        cmocka_unit_test(test_playouts_know_no_pace),
+        cmocka_unit_test(test_given_time_lifts_the_limit),
         cmocka_unit_test(test_a_full_tree_goes_on),
         cmocka_unit_test(test_stops_when_told),
     };

@@ -1,10 +1,9 @@
 /* The tree search: what it must see with few simulations, and what must hold of its tree after any game. */
-#include "tests/unit/unit.h"
+#include "tests/unit/search_support.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "workers/go/diagram.h"
 #include "workers/search/pattern3.h"
 #include "workers/search/tactics.h"
 #include "workers/search/uct.h"
@@ -13,23 +12,8 @@ static struct search_choice choice;
 
 static struct uct_options options(uint32_t playouts, uint64_t seed) {
     struct uct_options options = uct_options_default();
-    options.search.playouts = playouts;
-    options.search.seed = seed;
-    options.search.memory_bytes = (size_t)16 << 20;
+    options.search = small_search(playouts, seed);
     return options;
-}
-
-/* A game that begins at a diagram. */
-static struct game *game_at(const char *text, enum color to_move, int komi2) {
-    struct board board;
-    uint8_t colors[BOARD_POINTS_MAX];
-    assert_int_equal(diagram_read(&board, text, to_move, false, NULL), 0);
-    for (int i = 0; i < board_points(&board); i++)
-        colors[i] = (uint8_t)board_color(&board, board_move_at(&board, i));
-    const struct go_rules rules = {.size = board.size, .komi2 = komi2, .ko = KO_POSITIONAL};
-    struct game *game = game_create(&rules);
-    assert_int_equal(game_setup(game, colors, to_move), 0);
-    return game;
 }
 
 static void search(struct uct *uct, const struct game *game) {
@@ -53,49 +37,29 @@ static const char *best(const char *text, enum color to_move, int komi2, uint32_
 
 /* White's six stones decide the game; one move takes them. */
 static void test_takes_what_can_be_taken(void **state) {
-    static const char text[] = ". . . . . . .\n"
-                               ". . X X X . .\n"
-                               ". X O O O X .\n"
-                               ". X O O O . .\n"
-                               ". . X X X . .\n"
-                               ". O . O . O .\n"
-                               ". . . . . . .\n";
-    assert_string_equal(best(text, BLACK, 15, 1000), "F4");
+    assert_string_equal(best(CAPTURE_AT_F4, BLACK, 15, 1000), "F4");
 }
 
 /* The same for White, who must not let it happen. */
 static void test_saves_what_would_be_taken(void **state) {
-    static const char text[] = ". . . . . . .\n"
-                               ". . X X X . .\n"
-                               ". X O O O X .\n"
-                               ". X O O O . .\n"
-                               ". . X X X . .\n"
-                               ". O . O . O .\n"
-                               ". . . . . . .\n";
-    assert_string_equal(best(text, WHITE, 15, 1000), "F4");
+    assert_string_equal(best(CAPTURE_AT_F4, WHITE, 15, 1000), "F4");
 }
 
 /* The middle of three in a row decides about life. */
+static const char VITAL_AT_B7[] = ". . . O X . X\n"
+                                  "O O O O X X .\n"
+                                  "X X X X X X X\n"
+                                  ". . . . . . .\n"
+                                  "O O O O O O O\n"
+                                  "O . O O O . O\n"
+                                  "O O O O O O O\n";
+
 static void test_kills_by_the_vital_point(void **state) {
-    static const char text[] = ". . . O X . X\n"
-                               "O O O O X X .\n"
-                               "X X X X X X X\n"
-                               ". . . . . . .\n"
-                               "O O O O O O O\n"
-                               "O . O O O . O\n"
-                               "O O O O O O O\n";
-    assert_string_equal(best(text, BLACK, -11, 2000), "B7");
+    assert_string_equal(best(VITAL_AT_B7, BLACK, -11, 2000), "B7");
 }
 
 static void test_lives_by_the_vital_point(void **state) {
-    static const char text[] = ". . . O X . X\n"
-                               "O O O O X X .\n"
-                               "X X X X X X X\n"
-                               ". . . . . . .\n"
-                               "O O O O O O O\n"
-                               "O . O O O . O\n"
-                               "O O O O O O O\n";
-    assert_string_equal(best(text, WHITE, -21, 2000), "B7");
+    assert_string_equal(best(VITAL_AT_B7, WHITE, -21, 2000), "B7");
 }
 
 /* White runs with the stones at C4 to wherever they get the most liberties. */
@@ -138,31 +102,18 @@ static void test_follows_a_ladder(void **state) {
     uct_destroy(uct);
 }
 
-static void play(struct game *game, const char *vertex) {
-    go_move move;
-    assert_int_equal(vertex_parse(game_board(game), vertex, &move), 0);
-    enum color color = (enum color)game_board(game)->to_move;
-    assert_int_equal(game_play(game, color, move, NULL), 0);
-}
-
-static const char divided[] = ". X O . .\n"
-                              "X X O O O\n"
-                              ". X O . .\n"
-                              "X X O O O\n"
-                              ". X O . .\n";
-
 /* Black has 10 points, White 15. */
 static void test_passes_when_that_wins(void **state) {
     struct uct_options o = options(1000, 1);
     struct uct *uct = uct_create(&o);
-    struct game *game = game_at(divided, BLACK, 1);
+    struct game *game = game_at(DIVIDED, BLACK, 1);
     play(game, "pass");
     search(uct, game);
     assert_int_equal(choice.move,
                      PASS); /* White wins by 5.5: the opponent has passed, so this ends the game */
     assert_int_equal(choice.playouts, 0);
     game_destroy(game);
-    game = game_at(divided, WHITE, 1);
+    game = game_at(DIVIDED, WHITE, 1);
     search(uct, game);
     assert_int_equal(choice.move, PASS); /* nothing is open and it wins, although Black has not passed */
     assert_false(choice.resign);
@@ -175,7 +126,7 @@ static void test_does_not_pass_into_a_loss(void **state) {
     struct uct_options o = options(1000, 1);
     o.search.resign = 0;
     struct uct *uct = uct_create(&o);
-    struct game *game = game_at(divided, WHITE, 1);
+    struct game *game = game_at(DIVIDED, WHITE, 1);
     play(game, "pass");
     search(uct, game);
     assert_int_not_equal(choice.move, PASS);
@@ -187,14 +138,14 @@ static void test_does_not_pass_into_a_loss(void **state) {
 static void test_resigns_a_lost_game(void **state) {
     struct uct_options o = options(1000, 1);
     struct uct *uct = uct_create(&o);
-    struct game *game = game_at(divided, BLACK, 61);
+    struct game *game = game_at(DIVIDED, BLACK, 61);
     search(uct, game);
     assert_true(choice.resign);
     game_destroy(game);
     uct_destroy(uct);
     o.search.resign = 0;
     uct = uct_create(&o);
-    game = game_at(divided, BLACK, 61);
+    game = game_at(DIVIDED, BLACK, 61);
     search(uct, game);
     assert_false(choice.resign);
     game_destroy(game);
@@ -204,15 +155,10 @@ static void test_resigns_a_lost_game(void **state) {
 /* White's stones in Black's area are dead but count as alive: Black wins only by taking them, and so does not
  * pass. */
 static void test_takes_dead_stones_off_when_it_needs_them(void **state) {
-    static const char text[] = ". O . X O\n"
-                               ". . X X O\n"
-                               "X X X O O\n"
-                               "X X O O .\n"
-                               ". X O . O\n";
     struct uct_options o = options(2000, 1);
     o.search.resign = 0;
     struct uct *uct = uct_create(&o);
-    struct game *game = game_at(text, BLACK, 5);
+    struct game *game = game_at(DEAD_STONES, BLACK, 5);
     for (int turn = 0; turn < 10 && !game_over(game); turn++) {
         search(uct, game);
         assert_int_equal(game_play(game, (enum color)game_board(game)->to_move, choice.move, NULL), 0);
@@ -410,6 +356,17 @@ static void test_stops_when_told(void **state) {
     uct_destroy(uct);
 }
 
+/* Time that is given for a move takes the place of the options' playouts. */
+static void test_given_time_lifts_the_limit(void **state) {
+    struct uct_options o = options(10, 2);
+    struct uct *uct = uct_create(&o);
+    struct game *game = empty_game(9);
+    assert_int_equal(uct_search(uct, game, BLACK, 1e-9, NULL, NULL, &choice), 0);
+    assert_true(choice.playouts > 10); /* it looks at the clock after some more */
+    game_destroy(game);
+    uct_destroy(uct);
+}
+
 /* Deciding early must not change the decision. */
 static void test_early_stop_keeps_the_move(void **state) {
     for (uint64_t seed = 1; seed <= 5; seed++) {
@@ -548,6 +505,7 @@ int main(void) {
         cmocka_unit_test(test_amaf_counts),
         cmocka_unit_test(test_priors),
         cmocka_unit_test(test_stops_when_told),
+        cmocka_unit_test(test_given_time_lifts_the_limit),
         cmocka_unit_test(test_early_stop_keeps_the_move),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_answers_to_atari),

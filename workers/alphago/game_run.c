@@ -96,7 +96,7 @@ static int take_turn(struct playing *playing) {
     if (why != MOVE_LEGAL)
         return illegal_move(playing, color, move, why);
     error = make_move(playing, color, move, &playing->thought);
-    if (!error && other != player) {
+    if (!error && other != player && other->ops->observe) {
         error = other->ops->observe(other, playing->record->game, color, move, playing->problem);
         if (error)
             return forfeit(playing, color_other(color), error);

@@ -13,6 +13,7 @@
 #include "proto/base/error.h"
 #include "workers/go/game.h"
 #include "workers/search/evaluator.h"
+#include "workers/search/search.h"
 #include "workers/task/port.h"
 #include "workers/task/task.h"
 
@@ -61,7 +62,7 @@ struct go_player_ops {
     /* Chooses a move for `color`. *resign: gives up instead. May return PLAYER_WAITS. */
     int (*choose)(struct go_player *player, const struct game *game, enum color color, go_move *move,
                   bool *resign, struct thought *thought, struct problem *problem);
-    /* The other side has played; `game` includes the move. */
+    /* The other side has played; `game` includes the move. NULL: the player sees that from the game. */
     int (*observe)(struct go_player *player, const struct game *game, enum color color, go_move move,
                    struct problem *problem);
     /* Its own opinion of the finished game as RE[] has it ("W+1.5"), "" when it has none. May be NULL. */
@@ -107,7 +108,12 @@ void go_player_destroy(struct go_player *player); /* NULL is fine */
 /* The task's order as a stop callback of searches and waits; keeps the agent informed that work goes on. */
 bool go_player_stopped(void *port);
 
-struct search_choice;
-void go_player_keep_thought(const struct search_choice *choice, struct thought *thought);
+/* For players that search. The search's part of a player's options: */
+void go_player_read_search(const json_t *options, struct search_options *search);
+/* "uct 1000", "puct 2.5s". */
+void go_player_name_search(struct go_player *player, const char *type, const struct search_options *search);
+/* What choose() gives for what the search found; TG_ECANCELLED when the task is to stop. */
+int go_player_take_choice(const struct go_player *player, const struct search_choice *choice, go_move *move,
+                          bool *resign, struct thought *thought);
 
 #endif

@@ -8,9 +8,9 @@
 struct player_puct {
     struct go_player base;
     struct puct_options options;
-    struct puct *puct;            /* one for each game, so that a game depends on its own seed alone */
-    bool thinking;                /* between the calls of choose() for one move */
-    struct search_choice *choice; /* large: kept off the stack */
+    struct puct *puct; /* one for each game, so that a game depends on its own seed alone */
+    bool thinking;     /* between the calls of choose() for one move */
+    struct search_choice choice;
 };
 
 static void puct_end(struct go_player *player) {
@@ -46,35 +46,23 @@ static int puct_player_choose(struct go_player *player, const struct game *game,
     if (puct_advance(self->puct, go_player_stopped, player->port) == PUCT_WAITS)
         return PLAYER_WAITS;
     self->thinking = false;
-    if (port_order(player->port) == ORDER_STOP)
-        return TG_ECANCELLED;
-    puct_choose(self->puct, self->choice);
-    *move = self->choice->move;
-    *resign = self->choice->resign;
-    go_player_keep_thought(self->choice, thought);
-    return 0;
+    puct_choose(self->puct, &self->choice);
+    return go_player_take_choice(player, &self->choice, move, resign, thought);
 }
 
 static struct evaluation *const *puct_player_requests(struct go_player *player, int *count) {
     return puct_requests(((struct player_puct *)player)->puct, count);
 }
 
-static int puct_player_observe(struct go_player *player, const struct game *game, enum color color,
-                               go_move move, struct problem *problem) {
-    return 0; /* puct_begin() sees from the game what was played */
-}
-
 static void puct_player_destroy(struct go_player *player) {
     struct player_puct *self = (struct player_puct *)player;
     puct_destroy(self->puct);
-    free(self->choice);
     free(self);
 }
 
 static const struct go_player_ops puct_ops = {
     .begin = puct_player_begin,
     .choose = puct_player_choose,
-    .observe = puct_player_observe,
     .end = puct_end,
     .destroy = puct_player_destroy,
     .requests = puct_player_requests,
@@ -89,19 +77,17 @@ static void name_player(struct player_puct *self, bool searches) {
         snprintf(name, room, "policy T=%g", options->temperature);
     else if (!searches)
         snprintf(name, room, "policy");
-    else if (options->search.seconds > 0)
-        snprintf(name, room, "puct %gs", options->search.seconds);
     else
-        snprintf(name, room, "puct %u", options->search.playouts);
+        go_player_name_search(&self->base, "puct", &options->search);
 }
 
 static void options_read(const json_t *options, struct puct_options *out) {
-    const bool searches = strcmp(option_string(options, "type"), "puct") == 0;
-    const double seconds = option_number(options, "seconds");
     *out = puct_options_default();
-    out->search.resign = option_number(options, "resign");
-    out->search.seconds = searches ? seconds : 0;
-    out->search.playouts = searches && seconds <= 0 ? (uint32_t)option_int(options, "playouts") : 0;
+    go_player_read_search(options, &out->search);
+    if (strcmp(option_string(options, "type"), "policy") == 0) {
+        out->search.playouts = 0;
+        out->search.seconds = 0;
+    }
     out->c_puct = option_number(options, "c_puct");
     out->prior_temperature = option_number(options, "prior_temperature");
     out->temperature = option_number(options, "temperature");
@@ -118,11 +104,6 @@ int go_player_puct(const json_t *options, struct evaluator *evaluator, struct po
     struct player_puct *self = calloc(1, sizeof(*self));
     if (!self)
         return TG_ENO_MEMORY;
-    self->choice = malloc(sizeof(*self->choice));
-    if (!self->choice) {
-        free(self);
-        return TG_ENO_MEMORY;
-    }
     self->base = (struct go_player){.ops = &puct_ops, .port = port, .evaluator = evaluator};
     options_read(options, &self->options);
     if (!evaluator->has_value)

@@ -29,8 +29,9 @@ static const struct option_spec gtp_options[] = {
      .type = OPTION_NUMBER,
      .min = 0,
      .max = 1,
-     .initial = "0.5",
-     .help = "with a checkpoint that has a value head: its share in a leaf's result"},
+     .initial = "0",
+     .help =
+         "with a checkpoint that has a value head: its share in a leaf's result, the rest is a rollout's"},
     {.name = "playouts",
      .type = OPTION_INT,
      .min = 0,
@@ -73,6 +74,7 @@ struct mover {
     struct uct *uct; /* without a checkpoint; else: */
     struct puct *puct;
     struct evaluator *evaluator;
+    bool policy; /* it does not search, whatever time the controller gives */
     struct search_choice choice;
 };
 
@@ -80,6 +82,7 @@ static int choose(void *self, const struct game *game, enum color color, double 
                   bool *resign) {
     struct mover *mover = self;
     struct problem problem = {0};
+    seconds = mover->policy ? 0 : seconds;
     int error = mover->uct ? uct_search(mover->uct, game, color, seconds, NULL, NULL, &mover->choice)
                            : puct_search(mover->puct, mover->evaluator, game, color, seconds, NULL, NULL,
                                          &mover->choice, &problem);
@@ -109,7 +112,8 @@ static int create_puct(const json_t *options, struct mover *mover, struct proble
         return error;
     read_search(options, PUCT_PLAYOUTS, &search.search);
     search.value_share = mover->evaluator->has_value ? option_number(options, "value_share") : 0;
-    if (strcmp(option_string(options, "player"), "policy") == 0) {
+    mover->policy = strcmp(option_string(options, "player"), "policy") == 0;
+    if (mover->policy) {
         search.search.playouts = 0;
         search.search.seconds = 0;
     }

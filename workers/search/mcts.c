@@ -11,6 +11,17 @@ enum {
 };
 #define SETTLED_OWNERSHIP 0.9f
 
+struct search_options search_options_default(void) {
+    return (struct search_options){
+        .playouts = 1000,
+        .resign = 0.1,
+        .memory_bytes = (size_t)64 << 20,
+        .seed = 1,
+        .early_stop = true,
+        .reuse_tree = true,
+    };
+}
+
 int mcts_init(struct mcts *mcts, const struct search_options *options) {
     mcts->options = *options;
     mcts->root_moves = -1;

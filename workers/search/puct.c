@@ -11,8 +11,8 @@
 struct flight {
     struct path path;
     struct evaluation evaluation;
-    float rollout; /* Black's result of its rollout */
-    bool root;     /* the root itself, before the first simulation: nothing is backed up */
+    bool judges;   /* the answer is part of the leaf's result, so that the simulation waits for it too */
+    float rollout; /* then: Black's result of its rollout */
 };
 
 struct puct {
@@ -22,33 +22,28 @@ struct puct {
     struct flight *flights;       /* [options.leaves] */
     struct evaluation **requests; /* [options.leaves]: those in flight, in order */
     int waiting;                  /* flights that wait for an answer */
+    struct puct_pace pace;
 
     /* The search at hand. */
     enum color color;
-    int64_t end_ns; /* INT64_MAX: none */
+    int64_t end_ns;         /* INT64_MAX: none */
+    int64_t handed_over_ns; /* when puct_advance() last returned */
     uint32_t limit, done;
-    bool stopped, decided; /* decided: the move is known without a search */
-    bool noisy;            /* the root's priors hold noise */
-    float root_value;      /* without search: the network's opinion, -1 to 1 */
+    uint32_t expand_visits; /* for the leaves of now */
+    bool paced;             /* the pace says how many */
+    bool stopped, decided;  /* decided: the move is known without a search */
+    bool noisy;             /* the root's priors hold noise */
+    float root_value;       /* without search: the network's opinion, -1 to 1 */
     struct playout_record playout;
 };
 
 struct puct_options puct_options_default(void) {
     return (struct puct_options){
-        .search =
-            {
-                .playouts = 1000,
-                .resign = 0.1,
-                .memory_bytes = (size_t)64 << 20,
-                .seed = 1,
-                .early_stop = true,
-                .reuse_tree = true,
-            },
+        .search = search_options_default(),
         .c_puct = 1.25,
         .fpu_reduction = 0.1,
         .prior_temperature = 1,
         .virtual_loss = 1,
-        .expand_visits = 1,
         .leaves = 8,
         .rollout = rollout_policy_default(ROLLOUT_PATTERN),
     };
@@ -62,6 +57,7 @@ struct puct *puct_create(const struct puct_options *options) {
     if (!puct)
         return NULL;
     puct->options = *options;
+    puct->pace.expand_visits = PACE_START;
     puct->steps = (struct mcts_steps){puct, select_child, NULL};
     puct->flights = malloc((size_t)options->leaves * sizeof(*puct->flights));
     puct->requests = malloc((size_t)options->leaves * sizeof(struct evaluation *));
@@ -199,8 +195,7 @@ static bool wants_answer(const struct puct *puct, const struct node *leaf) {
     const uint32_t room = tree_capacity(puct->mcts.tree) - tree_used(puct->mcts.tree);
     const uint32_t children = (uint32_t)(board_points(&puct->mcts.root) + 1);
     return !leaf->child_count && !(leaf->flags & (NODE_PENDING | NODE_TERMINAL)) &&
-           leaf->visits + 1 >= puct->options.expand_visits &&
-           room >= children * (uint32_t)(puct->waiting + 1);
+           leaf->visits + 1 >= puct->expand_visits && room >= children * (uint32_t)(puct->waiting + 1);
 }
 
 static struct flight *take_flight(struct puct *puct, struct node *leaf, const struct board *board) {
@@ -209,29 +204,32 @@ static struct flight *take_flight(struct puct *puct, struct node *leaf, const st
     memcpy(flight->path.node, puct->mcts.path.node,
            (size_t)flight->path.length * sizeof(flight->path.node[0]));
     board_copy(&flight->evaluation.board, board);
-    flight->root = false;
+    flight->judges = false;
     leaf->flags |= NODE_PENDING;
     return flight;
 }
 
-/* One walk. false: nothing more can be done before answers come (a leaf that is in flight already, and no
- * rollouts to make another simulation of it). */
+/* One walk. false: it led to a leaf whose priors are awaited, and there is nothing better to do than to wait
+ * for them. */
 static bool simulate(struct puct *puct) {
     struct mcts *mcts = &puct->mcts;
     struct node *leaf = mcts_descend(mcts, &puct->steps);
     mcts_end_walk(mcts);
     const bool over = leaf->flags & NODE_TERMINAL, rollouts = puct->options.value_share < 1;
-    if (wants_answer(puct, leaf)) {
-        struct flight *flight = take_flight(puct, leaf, &mcts->scratch);
-        count_in_flight(puct, &flight->path, 1);
-        flight->rollout = rollouts ? play_out(puct, false) : 0;
-        puct->done++;
+    if (leaf->flags & NODE_PENDING)
+        return false;
+    struct flight *flight = wants_answer(puct, leaf) ? take_flight(puct, leaf, &mcts->scratch)
+                                                     : NULL; /* the playout changes it */
+    const bool judges = flight && puct->options.value_share > 0;
+    const float black = rollouts || !judges ? play_out(puct, over) : 0;
+    puct->done++;
+    if (!judges) {
+        back_up(puct, &mcts->path, black);
         return true;
     }
-    if (!rollouts && leaf->flags & NODE_PENDING)
-        return false;
-    back_up(puct, &mcts->path, play_out(puct, over));
-    puct->done++;
+    flight->judges = true;
+    flight->rollout = black;
+    count_in_flight(puct, &flight->path, 1);
     return true;
 }
 
@@ -239,40 +237,68 @@ static bool simulate(struct puct *puct) {
 static float leaf_result(const struct puct *puct, const struct flight *flight) {
     const float mover = (1 + flight->evaluation.value) / 2, share = (float)puct->options.value_share;
     const float v = flight->evaluation.board.to_move == BLACK ? mover : 1 - mover;
-    return share > 0 ? flight->rollout + share * (v - flight->rollout) : flight->rollout;
+    return flight->rollout + share * (v - flight->rollout);
+}
+
+/* The flight is over, with or without an answer. */
+static struct node *land(struct puct *puct, const struct flight *flight) {
+    struct node *leaf = tree_node(puct->mcts.tree, flight->path.node[flight->path.length - 1]);
+    leaf->flags &= (uint16_t)~NODE_PENDING;
+    if (flight->judges)
+        count_in_flight(puct, &flight->path, (uint32_t)-1);
+    return leaf;
 }
 
 static void take_answers(struct puct *puct) {
     for (int i = 0; i < puct->waiting; i++) {
         const struct flight *flight = &puct->flights[i];
-        struct node *leaf = tree_node(puct->mcts.tree, flight->path.node[flight->path.length - 1]);
-        leaf->flags &= (uint16_t)~NODE_PENDING;
-        expand(puct, leaf, &flight->evaluation);
-        if (flight->root) {
+        expand(puct, land(puct, flight), &flight->evaluation);
+        if (flight->path.length == 1) /* the root is asked about before the first simulation */
             puct->root_value = flight->evaluation.value;
-            continue;
-        }
-        count_in_flight(puct, &flight->path, (uint32_t)-1);
-        back_up(puct, &flight->path, leaf_result(puct, flight));
+        if (flight->judges)
+            back_up(puct, &flight->path, leaf_result(puct, flight));
     }
     puct->waiting = 0;
+}
+
+/* Requests left unanswered by a search that was given up: their marks go. */
+static void forget_flights(struct puct *puct) {
+    for (int i = 0; i < puct->waiting; i++)
+        land(puct, &puct->flights[i]);
+    puct->waiting = 0;
+}
+
+/* ---- The pace ---- */
+
+void puct_pace_note(struct puct_pace *pace, int64_t network_ns, int64_t search_ns) {
+    pace->network_ns += network_ns;
+    pace->search_ns += search_ns;
+    const double all = (double)(pace->network_ns + pace->search_ns);
+    if ((double)pace->network_ns > PACE_NETWORK_SHARE * all && pace->expand_visits < PACE_VISITS_MAX)
+        pace->expand_visits++;
+    else if ((double)pace->network_ns < PACE_NETWORK_SHARE * all && pace->expand_visits > 1)
+        pace->expand_visits--;
+}
+
+void puct_pace_age(struct puct_pace *pace) {
+    pace->network_ns /= 2;
+    pace->search_ns /= 2;
+}
+
+/* The visits that it takes to ask during this search, for now. */
+static void set_pace(struct puct *puct) {
+    const struct puct_options *options = &puct->options;
+    puct->paced = !options->expand_visits && puct->end_ns != INT64_MAX && options->value_share <= 0;
+    puct->expand_visits = puct->paced              ? puct->pace.expand_visits
+                          : options->expand_visits ? options->expand_visits
+                                                   : 1;
+    puct_pace_age(&puct->pace);
 }
 
 /* ---- The search ---- */
 
 static bool no_search(const struct puct *puct) {
     return puct->limit == 0 && puct->end_ns == INT64_MAX;
-}
-
-/* Requests left unanswered by a search that was given up: their marks go. */
-static void forget_flights(struct puct *puct) {
-    for (int i = 0; i < puct->waiting; i++) {
-        const struct path *path = &puct->flights[i].path;
-        tree_node(puct->mcts.tree, path->node[path->length - 1])->flags &= (uint16_t)~NODE_PENDING;
-        if (!puct->flights[i].root)
-            count_in_flight(puct, path, (uint32_t)-1);
-    }
-    puct->waiting = 0;
 }
 
 int puct_begin(struct puct *puct, const struct game *game, enum color color, double seconds) {
@@ -284,18 +310,19 @@ int puct_begin(struct puct *puct, const struct game *game, enum color color, dou
     const int error = mcts_begin(mcts, game, color);
     if (error)
         return error;
+    puct->limit = seconds > 0 ? 0 : puct->options.search.playouts;
     seconds = seconds > 0 ? seconds : puct->options.search.seconds;
     puct->color = color;
     puct->end_ns = seconds > 0 ? clock_monotonic_ns() + (int64_t)(seconds * 1e9) : INT64_MAX;
-    puct->limit = puct->options.search.playouts;
     puct->done = 0;
     puct->stopped = false;
     puct->decided = mcts_wins_by_pass(mcts, color);
+    set_pace(puct);
     struct node *root = tree_node(mcts->tree, TREE_ROOT);
     if (!root->child_count && !puct->decided) {
         mcts->path.node[0] = TREE_ROOT;
         mcts->path.length = 1;
-        take_flight(puct, root, &mcts->root)->root = true;
+        take_flight(puct, root, &mcts->root);
     }
     return 0;
 }
@@ -310,7 +337,7 @@ static bool finished(struct puct *puct, search_stop stop, void *context) {
     return puct->stopped;
 }
 
-enum puct_state puct_advance(struct puct *puct, search_stop stop, void *context) {
+static enum puct_state advance(struct puct *puct, search_stop stop, void *context) {
     take_answers(puct);
     if (puct->done == 0 && !puct->decided) {
         mcts_forbid_repetitions_at_root(&puct->mcts);
@@ -325,6 +352,19 @@ enum puct_state puct_advance(struct puct *puct, search_stop stop, void *context)
             return PUCT_WAITS;
     }
     return puct->waiting > 0 ? PUCT_WAITS : PUCT_DONE;
+}
+
+enum puct_state puct_advance(struct puct *puct, search_stop stop, void *context) {
+    if (!puct->paced)
+        return advance(puct, stop, context);
+    const int64_t start = clock_monotonic_ns();
+    const bool asked = puct->waiting > 0 && puct->done > 0;
+    const enum puct_state state = advance(puct, stop, context);
+    const int64_t end = clock_monotonic_ns();
+    puct_pace_note(&puct->pace, asked ? start - puct->handed_over_ns : 0, end - start);
+    puct->expand_visits = puct->pace.expand_visits;
+    puct->handed_over_ns = end;
+    return state;
 }
 
 struct evaluation *const *puct_requests(const struct puct *puct, int *count) {

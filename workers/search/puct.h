@@ -8,9 +8,10 @@
  *   3. back up  (1 - value_share) z + value_share v to every node of the path
  *
  * Leaves in flight. The search does not call the network: it collects leaves that wait for it, up to
- * `leaves`, and hands them out, so that one batch can hold the leaves of many searches. While a leaf waits,
- * each node of its path counts as so many lost simulations more (virtual loss), which sends the next walk
- * elsewhere. One move is:
+ * `leaves`, and hands them out, so that one batch can hold the leaves of many searches. Where the answer is
+ * part of the leaf's result (value_share > 0), each node of its path counts as so many lost simulations more
+ * meanwhile (virtual loss), which sends the next walk elsewhere. Else the rollout's result is backed up at
+ * once and only the priors are awaited. One move is:
  *
  *     puct_begin(...)
  *     do
@@ -42,12 +43,14 @@ struct puct_options {
     double prior_temperature; /* of the softmax that makes priors of logits; below 1 sharper */
     double
         temperature; /* of the move that is played, by visits (by the policy without search); 0: the best */
-    double value_share;     /* of v in a leaf's result; 0: rollouts alone (and no value head is needed) */
-    double noise;           /* share of Dirichlet noise in the root's priors; 0: none */
-    double noise_alpha;     /* its concentration; 0: 10 / number of moves */
-    uint32_t virtual_loss;  /* lost simulations that a leaf in flight counts as */
-    uint32_t expand_visits; /* the network is asked at this many visits of a leaf; 1: at the first */
-    int leaves;             /* in flight at most */
+    double value_share;    /* of v in a leaf's result; 0: rollouts alone (and no value head is needed) */
+    double noise;          /* share of Dirichlet noise in the root's priors; 0: none */
+    double noise_alpha;    /* its concentration; 0: 10 / number of moves */
+    uint32_t virtual_loss; /* lost simulations that a leaf in flight counts as */
+    /* The network is asked at this many visits of a leaf. 0: at the first; where moves are given time, and
+     * rollouts alone are believed, at as many as puct_pace says. */
+    uint32_t expand_visits;
+    int leaves; /* in flight at most */
     struct rollout_policy rollout;
 };
 struct puct_options puct_options_default(void);
@@ -56,9 +59,23 @@ struct puct;
 struct puct *puct_create(const struct puct_options *options); /* NULL: out of memory */
 void puct_destroy(struct puct *puct);
 
+/* How often to ask, where time counts. A question costs as much as many rollouts, and their ratio depends on
+ * the network and the machine: so the visits that it takes to ask are raised while the network has more than
+ * its share of the time, and lowered while it has less (n_thr of Silver et al. 2016 is likewise adjusted to
+ * what their GPUs kept up with). */
+struct puct_pace {
+    uint32_t expand_visits;
+    int64_t network_ns, search_ns; /* lately */
+};
+enum { PACE_START = 12, PACE_VISITS_MAX = 1000 };
+#define PACE_NETWORK_SHARE 0.25
+/* One more batch of questions and the simulations after it took so long. */
+void puct_pace_note(struct puct_pace *pace, int64_t network_ns, int64_t search_ns);
+void puct_pace_age(struct puct_pace *pace); /* a new move: what was before counts half */
+
 /* Begins to choose a move for `color` in the game's position; a search that was under way is forgotten. What
- * earlier ones learned is reused when the game has moved on from there. seconds overrides the option's when
- * it is > 0. 0 or TG_ENO_MEMORY. */
+ * earlier ones learned is reused when the game has moved on from there. seconds, when it is > 0, is this
+ * move's time, instead of the options' playouts and seconds. 0 or TG_ENO_MEMORY. */
 int puct_begin(struct puct *puct, const struct game *game, enum color color, double seconds);
 
 enum puct_state {

@@ -24,6 +24,9 @@ struct search_options {
     bool reuse_tree; /* keeps what the last search learned of the position */
 };
 
+/* 1,000 playouts, a tree of 64 MiB. */
+struct search_options search_options_default(void);
+
 /* What the search saw at the root. */
 struct search_choice {
     go_move move;

@@ -17,15 +17,7 @@ struct uct {
 
 struct uct_options uct_options_default(void) {
     return (struct uct_options){
-        .search =
-            {
-                .playouts = 1000,
-                .resign = 0.1,
-                .memory_bytes = (size_t)64 << 20,
-                .seed = 1,
-                .early_stop = true,
-                .reuse_tree = true,
-            },
+        .search = search_options_default(),
         .exploration = 0,
         .rave_equivalence = 3000,
         .expand_visits = 4,
@@ -162,18 +154,17 @@ uint32_t uct_ownership(const struct uct *uct, float *owner) {
     return mcts->owner_samples;
 }
 
-static uint32_t run(struct uct *uct, double seconds, search_stop stop, void *context) {
-    const struct search_options *options = &uct->options.search;
+/* Simulations until `limit` (0: none) or the time is up. */
+static uint32_t run(struct uct *uct, uint32_t limit, double seconds, search_stop stop, void *context) {
     const int64_t end = seconds > 0 ? clock_monotonic_ns() + (int64_t)(seconds * 1e9) : INT64_MAX;
-    const uint32_t limit = options->playouts ? options->playouts : UINT32_MAX;
     uint32_t done = 0;
-    while (done < limit) {
+    while (!limit || done < limit) {
         simulate(uct);
         if (++done % CHECK_INTERVAL)
             continue;
         if ((stop && stop(context)) || (seconds > 0 && clock_monotonic_ns() >= end))
             break;
-        if (options->early_stop && options->playouts && mcts_decided(&uct->mcts, limit - done))
+        if (uct->options.search.early_stop && limit && mcts_decided(&uct->mcts, limit - done))
             break;
     }
     return done;
@@ -181,6 +172,7 @@ static uint32_t run(struct uct *uct, double seconds, search_stop stop, void *con
 
 int uct_search(struct uct *uct, const struct game *game, enum color color, double seconds, search_stop stop,
                void *context, struct search_choice *choice) {
+    const struct search_options *options = &uct->options.search;
     struct mcts *mcts = &uct->mcts;
     int error = mcts_begin(mcts, game, color);
     if (error)
@@ -194,7 +186,8 @@ int uct_search(struct uct *uct, const struct game *game, enum color color, doubl
         mcts_choose_pass(mcts, choice);
         return 0;
     }
-    choice->playouts = run(uct, seconds > 0 ? seconds : uct->options.search.seconds, stop, context);
+    choice->playouts = seconds > 0 ? run(uct, 0, seconds, stop, context)
+                                   : run(uct, options->playouts, options->seconds, stop, context);
     mcts_choose(mcts, color, choice);
     return 0;
 }

@@ -45,8 +45,8 @@ struct uct *uct_create(const struct uct_options *options);
 void uct_destroy(struct uct *uct);
 
 /* Chooses a move for `color` in the game's position. What earlier calls learned of it is reused when the game
- * has moved on from there. stop may be NULL. seconds overrides the option's when it is > 0.
- When it passes and resigns: search.h. */
+ * has moved on from there. stop may be NULL. seconds, when it is > 0, is this move's time, instead of the
+ * options' playouts and seconds. When it passes and resigns: search.h. */
 int uct_search(struct uct *uct, const struct game *game, enum color color, double seconds, search_stop stop,
                void *context, struct search_choice *choice);
 
