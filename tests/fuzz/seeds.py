@@ -75,6 +75,12 @@ def seeds():
     ]
     game = {"type": "game", "units": 1, "counters": {"games": 1, "moves": 57}, "game": {"board": 9}}
     yield "json", TEXTS
+    yield "gtp", [
+        b"\x07boardsize 9\n1 komi 6.5\nplay b E5\n2 play white pass\ngenmove b # thinks\nundo\nshowboard\n",
+        b"\x87fixed_handicap 4\nplace_free_handicap 3\nset_free_handicap A1 B2 C3\nfinal_status_list alive\n",
+        b"\x87time_settings 60 10 5\ntime_left b 30 0\nreg_genmove w\nfinal_score\nprintsgf\nlist_commands\nquit\n",
+    ]
+    yield "gtp_reply", [b"=1 E5\n\n?2 unknown command\n\n=3\n\n\n\n=4 a\tb\nc d\n\n", b"= E5\n\n=7 late\n\n"]
     yield "frame", [frame({"type": "hello", "protocol": 1}), frame({"type": "chunk", "seq": 0}, b"body") * 2]
     yield "chunk", [chunk(game, ZSTD_EMPTY, 0), chunk(game, ZSTD_HELLO, 5)]
     yield "safetensors", [

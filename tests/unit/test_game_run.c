@@ -172,6 +172,27 @@ static void test_other_opinions_are_noted(void **state) {
     check_end(END_SCORE, "B+24.5", "first gave no score: as the script says");
 }
 
+/* An engine may have said anything, and the room may end within a character. */
+static void test_notes_are_printable(void **state) {
+    static const struct {
+        const char *said, *note;
+    } cases[] = {{"a\xff z", "a? z"},
+                 {"\xc3(\x80", "?(?"},
+                 {"line\nline\x7f", "line line "},
+                 {"\xc3\xa9\xed\xa0\x80", "\xc3\xa9???"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct record one = {0};
+        record_note(&one, "%s", cases[i].said);
+        assert_string_equal(one.note, cases[i].note);
+    }
+    struct record full = {0};
+    for (int i = 0; i < RECORD_NOTE_MAX; i++)
+        record_note(&full, "\xc3\xa9");
+    json_t *text = json_string(full.note); /* NULL: not UTF-8 */
+    assert_non_null(text);
+    json_decref(text);
+}
+
 static void test_openings_follow_from_the_seed(void **state) {
     char first[256] = "";
     for (int i = 0; i < 3; i++) {
@@ -333,15 +354,11 @@ static void test_match_counts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_counted_game),
-        cmocka_unit_test(test_a_draw),
-        cmocka_unit_test(test_resignation),
-        cmocka_unit_test(test_the_limit_of_moves),
-        cmocka_unit_test(test_failures_lose),
-        cmocka_unit_test(test_other_opinions_are_noted),
-        cmocka_unit_test(test_openings_follow_from_the_seed),
-        cmocka_unit_test(test_body_and_sgf),
-        cmocka_unit_test(test_match_counts),
+        cmocka_unit_test(test_a_counted_game),      cmocka_unit_test(test_a_draw),
+        cmocka_unit_test(test_resignation),         cmocka_unit_test(test_the_limit_of_moves),
+        cmocka_unit_test(test_failures_lose),       cmocka_unit_test(test_other_opinions_are_noted),
+        cmocka_unit_test(test_notes_are_printable), cmocka_unit_test(test_openings_follow_from_the_seed),
+        cmocka_unit_test(test_body_and_sgf),        cmocka_unit_test(test_match_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,16 @@ static void test_forms_of_answers(void **state) {
           "slow");
 }
 
+/* More empty lines than one end a reply and begin no other. */
+static void test_empty_lines_between_answers(void **state) {
+    struct gtp_client *client = start(LOOP("printf '=%s a\\n\\n\\n\\n' $id;"));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(gtp_client_command(client, LONG_MS, "name"), GTP_SUCCESS);
+        assert_string_equal(gtp_client_reply(client), "a");
+    }
+    gtp_client_destroy(client);
+}
+
 static void test_death(void **state) {
     check("exit 3", LONG_MS, GTP_DIED, "exit status 3");
     check(READ "exit 0", LONG_MS, GTP_DIED, "exit status 0");
@@ -135,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_polite_engine),
         cmocka_unit_test(test_forms_of_answers),
+        cmocka_unit_test(test_empty_lines_between_answers),
         cmocka_unit_test(test_death),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_nonsense),

@@ -246,6 +246,13 @@ static void test_boards_and_records(void **state) {
     assert_int_equal(gtp_engine_line(engine, "printsgf", 8, &out, &quit), 0);
     assert_non_null(strstr((char *)out.data, "SZ[5]"));
     buf_free(&out);
+    gtp_engine_destroy(engine);
+    /* A mover that plays one size only keeps its board. */
+    const struct go_rules rules = {.size = 9, .komi2 = 14, .ko = KO_POSITIONAL};
+    const struct gtp_mover mover = {.choose = choose, .size = 9};
+    engine = gtp_engine_create("Tengen", "1.2", &rules, &mover);
+    snprintf(line, sizeof(line), "loadsgf %s\ngenmove b\n", path);
+    converse_with(engine, line, "? unacceptable size\n\n= A9\n\n");
     unlink(path);
     gtp_engine_destroy(engine);
 }

@@ -15,6 +15,7 @@
 #include "workers/alphago/record.h"
 #include "workers/go/diagram.h"
 #include "workers/go/gtp_client.h"
+#include "workers/go/sgf_text.h"
 
 enum {
     ANSWER_MS = 30000, /* for commands that need no thought, an engine's first start included */
@@ -32,6 +33,19 @@ struct player_engine {
     struct gtp_client *client;
 };
 
+static int forfeit(struct player_engine *self, enum game_end end, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int forfeit(struct player_engine *self, enum game_end end, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(self->base.forfeit.note, FORFEIT_NOTE_MAX, format, arguments);
+    va_end(arguments);
+    utf8_mend(self->base.forfeit.note); /* the engine may have said anything */
+    self->base.forfeit.end = end;
+    return TG_EENGINE;
+}
+
 static int lose(struct player_engine *self, enum gtp_outcome outcome, const char *command) {
     static const enum game_end ends[] = {
         [GTP_REFUSED] = END_NONSENSE,
@@ -42,10 +56,8 @@ static int lose(struct player_engine *self, enum gtp_outcome outcome, const char
     self->refused = outcome == GTP_REFUSED;
     if (outcome == GTP_STOPPED)
         return TG_ECANCELLED;
-    self->base.forfeit.end = ends[outcome];
-    snprintf(self->base.forfeit.note, FORFEIT_NOTE_MAX, "%s%.200s (at %.30s)",
-             outcome == GTP_REFUSED ? "refused: " : "", gtp_client_reply(self->client), command);
-    return TG_EENGINE;
+    return forfeit(self, ends[outcome], "%s%.200s (at %.30s)", outcome == GTP_REFUSED ? "refused: " : "",
+                   gtp_client_reply(self->client), command);
 }
 
 static int ask_ms(struct player_engine *self, int64_t timeout_ms, const char *format, ...)
@@ -136,9 +148,7 @@ static int engine_choose(struct go_player *player, const struct game *game, enum
     *resign = strcasecmp(reply, "resign") == 0;
     if (*resign || vertex_parse(game_board(game), reply, move) == 0)
         return 0;
-    player->forfeit.end = END_ILLEGAL;
-    snprintf(player->forfeit.note, FORFEIT_NOTE_MAX, "answered \"%.60s\" to genmove", reply);
-    return TG_EENGINE;
+    return forfeit(self, END_ILLEGAL, "answered \"%.60s\" to genmove", reply);
 }
 
 static int engine_observe(struct go_player *player, const struct game *game, enum color color, go_move move,

@@ -8,6 +8,7 @@
 #include "workers/go/diagram.h"
 #include "workers/go/score.h"
 #include "workers/go/sgf_game.h"
+#include "workers/go/sgf_text.h"
 
 const char *game_end_text(enum game_end end) {
     static const char *const texts[] = {
@@ -99,6 +100,7 @@ void record_note(struct record *record, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(record->note + used, sizeof(record->note) - used, format, arguments);
     va_end(arguments);
+    utf8_mend(record->note); /* it may quote an engine, or end within a character */
 }
 
 int record_body(const struct record *record, struct buf *out) {

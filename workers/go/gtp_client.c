@@ -1,6 +1,5 @@
 #include "workers/go/gtp_client.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +11,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "proto/base/buf.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 
@@ -32,7 +30,7 @@ struct gtp_client {
     int alive;            /* the end of the guard's pipe that only we have */
     unsigned id;
     enum gtp_outcome dead; /* GTP_SUCCESS while it lives */
-    struct buf in;         /* bytes of a reply so far */
+    struct gtp_replies replies;
     char reply[GTP_REPLY_MAX + 1];
     char name[64];
     char line[LINE_MAX_BYTES + 1]; /* of stderr, unfinished */
@@ -147,7 +145,7 @@ int gtp_client_start(const struct gtp_client_options *options, struct gtp_client
     client->to = client->from = client->errors = client->alive = -1;
     client->stop = options->stop;
     client->context = options->context;
-    client->in.limit = GTP_REPLY_MAX;
+    gtp_replies_init(&client->replies);
     snprintf(client->name, sizeof(client->name), "%s", options->name);
     int error = spawn(client, options->command, problem);
     if (error) {
@@ -187,7 +185,7 @@ void gtp_client_destroy(struct gtp_client *client) {
     close_fd(&client->to);
     close_fd(&client->from);
     close_fd(&client->errors);
-    buf_free(&client->in);
+    gtp_replies_free(&client->replies);
     free(client);
 }
 
@@ -255,44 +253,15 @@ static enum gtp_outcome died(struct gtp_client *client) {
     return fail(client, GTP_DIED, "killed by signal %d", exited ? info.si_status - 128 : info.si_status);
 }
 
-/* A reply ends with an empty line. Returns its length with that, or 0. */
-static size_t reply_end(const struct buf *in) {
-    for (size_t i = 1; i < in->size; i++)
-        if (in->data[i] == '\n' && in->data[i - 1] == '\n')
-            return i + 1;
-    return 0;
-}
-
-/* Drops control characters as the standard asks (2.2), and empty lines before a reply. */
-static int take_bytes(struct buf *in, const uint8_t *bytes, size_t count) {
-    int error = 0;
-    for (size_t i = 0; i < count && !error; i++) {
-        uint8_t c = bytes[i] == '\t' ? ' ' : bytes[i];
-        if ((c < ' ' && c != '\n') || c == 127 || (c == '\n' && in->size == 0))
-            continue;
-        error = buf_append(in, &c, 1);
-    }
-    return error;
-}
-
-static enum gtp_outcome parse_reply(struct gtp_client *client, size_t length) {
-    char *text = (char *)client->in.data, *end;
-    text[length - 2] = 0;
-    const char mark = text[0];
-    if (mark != '=' && mark != '?')
-        return fail(client, GTP_NONSENSE, "it answered \"%.60s\", which is not GTP", text);
-    unsigned long id = strtoul(text + 1, &end, 10);
-    if (end == text + 1 || id != client->id)
-        return fail(client, GTP_NONSENSE, "it answered \"%.60s\" to command %u", text, client->id);
-    while (*end == ' ')
-        end++;
-    size_t size = strlen(end);
-    while (size > 0 && isspace((unsigned char)end[size - 1]))
-        size--;
-    memcpy(client->reply, end, size);
-    client->reply[size] = 0;
-    buf_consume(&client->in, length);
-    return mark == '=' ? GTP_SUCCESS : GTP_REFUSED;
+/* The next reply, if it has come whole. */
+static enum gtp_outcome take_reply(struct gtp_client *client, bool *done) {
+    const enum gtp_reply_kind kind = gtp_replies_next(&client->replies, client->id, client->reply);
+    char text[64];
+    *done = kind != GTP_REPLY_NONE;
+    if (kind != GTP_REPLY_BAD)
+        return kind == GTP_REPLY_ERROR ? GTP_REFUSED : GTP_SUCCESS;
+    snprintf(text, sizeof(text), "%.60s", client->reply);
+    return fail(client, GTP_NONSENSE, "it answered \"%s\" to command %u, which is not GTP", text, client->id);
 }
 
 /* Reads what is there. *done is set when a whole reply has come. */
@@ -304,11 +273,9 @@ static enum gtp_outcome read_reply(struct gtp_client *client, bool *done) {
     *done = true;
     if (got <= 0)
         return died(client);
-    if (take_bytes(&client->in, bytes, (size_t)got))
+    if (gtp_replies_feed(&client->replies, bytes, (size_t)got))
         return fail(client, GTP_NONSENSE, "its answer is longer than %d bytes", GTP_REPLY_MAX);
-    size_t length = reply_end(&client->in);
-    *done = length > 0;
-    return length ? parse_reply(client, length) : GTP_SUCCESS;
+    return take_reply(client, done);
 }
 
 /* Writes what the pipe takes. */

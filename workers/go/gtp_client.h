@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "proto/base/error.h"
+#include "workers/go/gtp_reply.h"
 
 enum gtp_outcome {
     GTP_SUCCESS,  /* "=": the reply's text is valid */
@@ -30,7 +31,7 @@ enum gtp_outcome {
     GTP_STOPPED,  /* the stop callback said so; dead */
 };
 
-enum { GTP_REPLY_MAX = 1 << 16, GTP_STDERR_MAX = 1 << 16 };
+enum { GTP_STDERR_MAX = 1 << 16 };
 
 struct gtp_client;
 

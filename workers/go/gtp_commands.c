@@ -219,8 +219,9 @@ static const char *think(struct gtp_engine *engine, enum color color, go_move *m
     const int side = color == WHITE, moves_left = board_points(board) / 8 + board->empty_count / 4;
     const int64_t start = clock_monotonic_ns();
     double seconds = gtp_clock_budget(&engine->clock, side, moves_left);
-    if (engine->mover.choose(engine->mover.self, engine->game, color, seconds, move, resign))
-        return no_memory;
+    const int error = engine->mover.choose(engine->mover.self, engine->game, color, seconds, move, resign);
+    if (error)
+        return error == TG_ENO_MEMORY ? no_memory : "cannot choose a move";
     gtp_clock_used(&engine->clock, side, (double)(clock_monotonic_ns() - start) * 1e-9);
     return NULL;
 }
@@ -354,6 +355,10 @@ static const char *loadsgf(struct gtp_engine *engine, const struct gtp_words *wo
     if (sgf_files_visit(words->word[0], load_file, &loading, NULL) || !loading.game) {
         game_destroy(loading.game);
         return "cannot load file";
+    }
+    if (engine->mover.size && game_rules(loading.game)->size != engine->mover.size) {
+        game_destroy(loading.game);
+        return "unacceptable size";
     }
     game_destroy(engine->game);
     engine->game = loading.game;

@@ -36,6 +36,18 @@ bool utf8_valid(const void *text, size_t length) {
     return true;
 }
 
+void utf8_mend(char *text) {
+    const size_t length = strlen(text);
+    for (size_t i = 0, step; i < length; i += step) {
+        step = utf8_sequence((const uint8_t *)text + i, length - i);
+        if (step == 0)
+            text[i] = '?';
+        else if ((unsigned char)text[i] < ' ' || text[i] == 127)
+            text[i] = ' ';
+        step = step ? step : 1;
+    }
+}
+
 static bool one_of(const char *name, const char *const *names) {
     for (; *names; names++)
         if (strcasecmp(name, *names) == 0)

@@ -8,5 +8,7 @@
  * error. */
 int sgf_text_to_utf8(struct sgf_record *record);
 bool utf8_valid(const void *text, size_t length);
+/* Makes it printable: bytes that are no UTF-8 become '?', control characters become spaces. */
+void utf8_mend(char *text);
 
 #endif
