@@ -101,8 +101,12 @@ def hostile_files_are_refused(t):
     folder = pathlib.Path(t.folder("hostile"))
     tar = tar_of({"in/a.sgf": SCORED})
     cases = {
-        "cut.tar.xz": (lzma.compress(tar)[:-30], "cannot be read"),
-        "damaged.tar.gz": (gzip.compress(tar)[:20] + b"\0" * 40, "cannot be read"),
+        "cut.tar.xz": (lzma.compress(tar)[:-30], "the archive is damaged or cut short"),
+        "damaged.tar.gz": (gzip.compress(tar)[:20] + b"\0" * 40, "the archive is damaged or cut short"),
+        "damaged.sgf.xz": (b"no xz at all", "is not what its name says (.xz)"),
+        "unpacked.sgf.gz": (b"(;GM[1])", "unpacked already and needs another name"),
+        "damaged.tar": (b"no tar at all", "is not what its name says (.tar)"),
+        "empty.gz": (b"", "is not what its name says (.gz)"),
         "large.sgf.gz": (gzip.compress(b" " * (70 << 20)), "holds an SGF file of more than 64 MiB"),
         "bomb.sgf.xz": (lzma.compress(b" " * (40 << 20), preset=0), "unpacks to more than a thousand times its size"),
     }

@@ -59,9 +59,28 @@ static bool counts(const struct visit *visit, const char *name) {
     return ending_of(name, length, visit->rules->endings) > 0;
 }
 
+/* libarchive's own words ("Lzma library error: No progress is possible") do not say what is the matter. */
 static int archive_failed(struct visit *visit) {
     const char *why = archive_error_string(visit->archive);
-    return problem_set(visit->problem, TG_ECORRUPT, visit->path, "cannot be read: %s", why ? why : "unknown");
+    int code = archive_errno(visit->archive);
+    bool damaged = code <= 0 || code == EILSEQ; /* else it is the errno of a call */
+    return problem_set(visit->problem, TG_ECORRUPT, visit->path, "cannot be read: %s%s",
+                       damaged ? "the archive is damaged or cut short: " : "",
+                       why ? why : "no further reason");
+}
+
+/* A name that promises an archive or a compressed file, and bytes that are neither. */
+static int check_promise(struct visit *visit) {
+    size_t length = strlen(visit->path), packing = ending_of(visit->path, length, packings);
+    size_t ending = packing ? packing : ending_of(visit->path, length, archives);
+    int format = archive_format(visit->archive);
+    bool plain = format == ARCHIVE_FORMAT_RAW || format == ARCHIVE_FORMAT_EMPTY;
+    if (ending == 0 || !plain || archive_filter_code(visit->archive, 0) != ARCHIVE_FILTER_NONE)
+        return 0;
+    return problem_set(visit->problem, TG_ECORRUPT, visit->path,
+                       "is not what its name says (%s): it is damaged, or unpacked already and needs another "
+                       "name",
+                       visit->path + length - ending);
 }
 
 /* After each piece that came out, whether it was wanted or not. */
@@ -166,11 +185,14 @@ static int visit_open(struct visit *visit) {
     struct archive_entry *entry;
     for (;;) {
         int status = archive_read_next_header(visit->archive, &entry);
-        if (status == ARCHIVE_EOF) /* without entries (empty, or zeros alone): a file without a game */
-            return visit->entries ? 0 : visit->visitor(visit->user, visit->path, "", 0);
+        if (status == ARCHIVE_EOF) { /* without entries (empty, or zeros alone): a file without a game */
+            int error = visit->entries ? 0 : check_promise(visit);
+            return error || visit->entries ? error : visit->visitor(visit->user, visit->path, "", 0);
+        }
         if (status < ARCHIVE_WARN)
             return archive_failed(visit);
-        int error = visit_entry(visit, entry);
+        int error = visit->entries ? 0 : check_promise(visit);
+        error = error ? error : visit_entry(visit, entry);
         if (error != 0)
             return error;
     }
