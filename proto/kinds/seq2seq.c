@@ -1,6 +1,7 @@
 /* seq2seq.c - an encoder-decoder Transformer that learns to rewrite sequences, on puzzles with an exact
  * answer. */
 #include "proto/kinds/kind.h"
+#include "proto/kinds/training.h"
 
 static const char *const tasks[] = {"reverse", "sort", NULL};
 static const struct option_spec options[] = {
@@ -60,12 +61,7 @@ static const struct option_spec options[] = {
      .type = OPTION_BOOL,
      .initial = "false",
      .help = "normalize before a sublayer instead of after it as in the paper"},
-    {.name = "label_smoothing",
-     .type = OPTION_NUMBER,
-     .min = 0,
-     .max = 0.9,
-     .initial = "0.1",
-     .help = "share of the target that is spread over all tokens"},
+    LABEL_SMOOTHING_OPTION("0.1", "tokens"),
     {.name = "minutes",
      .type = OPTION_NUMBER,
      .min = 0,

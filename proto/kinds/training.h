@@ -116,6 +116,13 @@ extern const struct option_when training_for_sgd, training_for_falling; /* optio
         .help = "first weights, order and augmentation follow from it; 0: the server picks one"              \
     }
 
+/* Of the cross-entropy; the help says what the share is spread over. */
+#define LABEL_SMOOTHING_OPTION(share_, over_)                                                                \
+    {                                                                                                        \
+        .name = "label_smoothing", .type = OPTION_NUMBER, .min = 0, .max = 0.9, .initial = share_,           \
+        .help = "share of the target that is spread over all " over_                                         \
+    }
+
 /* The budget has an end, noam its warm-up. */
 int training_check(const json_t *config, struct problem *problem);
 
