@@ -710,9 +710,9 @@ async function datasetTests(browser) {
     "a phone's list of data sets tells sizes and classes too",
     "#/datasets",
     async (page) => {
-      await matches(() => text(page, '[data-dataset="fashion-mnist"]'), /28×28 grey\s+10 classes/, "images");
+      await matches(() => text(page, '[data-dataset="fashion-mnist"]'), /28×28, grey\s+10 classes/, "images");
       match(await text(page, '[data-dataset="go9-train"]'), /9×9/, "games");
-      match(await text(page, '[data-dataset="signs"]'), /48 wide, 32 high colour\s+43 classes/, "width and height");
+      match(await text(page, '[data-dataset="signs"]'), /48 wide, 32 high, colour\s+43 classes/, "width and height");
     },
     { size: "phone" },
   );
@@ -724,7 +724,7 @@ async function datasetTests(browser) {
     async (page, mock) => {
       await matches(
         () => text(page, '[data-dataset="fashion-mnist"]'),
-        /idx images[\s\S]*70,000 images[\s\S]*60,000 to learn[\s\S]*28×28 grey[\s\S]*10[\s\S]*t-shirt[\s\S]*29\.4 MiB/,
+        /idx images[\s\S]*70,000 images[\s\S]*60,000 to learn[\s\S]*28×28, grey[\s\S]*10[\s\S]*t-shirt[\s\S]*29\.4 MiB/,
         "a set of images",
       );
       match(

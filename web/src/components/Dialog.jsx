@@ -2,6 +2,7 @@
 // When onConfirm() throws a Problem the dialog stays, and says it.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { sentence } from "../lib/format.js";
 
 export function Confirm({ title, children, action, danger = false, onConfirm, onClose }) {
   const dialog = useRef(null);
@@ -27,7 +28,7 @@ export function Confirm({ title, children, action, danger = false, onConfirm, on
         <h2 id="dialog-title">{title}</h2>
         <div class="dialog-body">
           {children}
-          <div role="alert">{problem && <p class="problem">{problem.message}</p>}</div>
+          <div role="alert">{problem && <p class="problem">{sentence(problem.message)}</p>}</div>
         </div>
         <div class="row end gap-2">
           <button type="button" class="button" onClick={onClose} disabled={busy}>

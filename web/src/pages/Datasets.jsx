@@ -22,9 +22,9 @@ const ENDINGS = /(\.(tar|tgz|txz|zip|sgf|gz|xz))+$/i;
 
 const nameOf = (set) => set.name || `data set ${set.id}`;
 
-/** "28×28 grey" of images, "9×9" of games. */
+/** "28×28, grey" of images, "9×9" of games. */
 function shapeOf(info) {
-  if (info?.height) return `${sizeText(info.width, info.height)} ${info.channels === 1 ? "grey" : "colour"}`;
+  if (info?.height) return `${sizeText(info.width, info.height)}, ${info.channels === 1 ? "grey" : "colour"}`;
   const boards = Object.entries(info?.boards || {}).sort((a, b) => b[1] - a[1]);
   return boards.map(([size]) => `${size}×${size}`).join(", ");
 }
