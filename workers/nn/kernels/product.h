@@ -231,23 +231,24 @@ INLINE void tile(int rows, int vectors, const struct product *p, ptrdiff_t row, 
 /* A function for each number of rows. */
 typedef void tile_function(const struct product *p, ptrdiff_t row, ptrdiff_t column, const float *b,
                            int width);
-#define EACH_COUNT(f)                                                                                        \
-    f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15) f(16) f(17) f(18) f(19) \
-        f(20) f(21) f(22) f(23) f(24)
-#define TILES(count)                                                                                         \
+#define EACH_ROW(f)   f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12)
+#define EACH_COUNT(f) EACH_ROW(f) f(13) f(14) f(15) f(16) f(17) f(18) f(19) f(20) f(21) f(22) f(23) f(24)
+#define WIDE_TILE(count)                                                                                     \
     static void wide_##count(const struct product *p, ptrdiff_t row, ptrdiff_t column, const float *b,       \
                              int width) {                                                                    \
         tile(count <= ROWS ? count : 1, VECTORS, p, row, column, b, width);                                  \
-    }                                                                                                        \
+    }
+#define NARROW_TILE(count)                                                                                   \
     static void narrow_##count(const struct product *p, ptrdiff_t row, ptrdiff_t column, const float *b,     \
                                int width) {                                                                  \
         tile(count <= NARROW ? count : 1, 1, p, row, column, b, width);                                      \
     }
-EACH_COUNT(TILES)
-_Static_assert(NARROW <= 24, "EACH_COUNT has too few");
+EACH_ROW(WIDE_TILE)
+EACH_COUNT(NARROW_TILE)
+_Static_assert(ROWS <= 12 && NARROW <= 24, "EACH_ROW or EACH_COUNT has too few");
 #define WIDE(count)    wide_##count,
 #define NARROWS(count) narrow_##count,
-static tile_function *const wide_tiles[] = {EACH_COUNT(WIDE)}, *const narrow_tiles[] = {EACH_COUNT(NARROWS)};
+static tile_function *const wide_tiles[] = {EACH_ROW(WIDE)}, *const narrow_tiles[] = {EACH_COUNT(NARROWS)};
 
 /* `rows` rows of C from `first`, cut into tiles as even as can be. */
 static void rows_product(const struct product *p, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t column,
@@ -341,9 +342,9 @@ typedef void strip_function(ptrdiff_t n, ptrdiff_t k, const float *a, const floa
     static void strip_##count(ptrdiff_t n, ptrdiff_t k, const float *a, const float *b, float *c) {          \
         strip(count <= ROWS ? count : 1, n, k, a, b, c);                                                     \
     }
-EACH_COUNT(STRIPS)
+EACH_ROW(STRIPS)
 #define STRIP(count) strip_##count,
-static strip_function *const strips[] = {EACH_COUNT(STRIP)};
+static strip_function *const strips[] = {EACH_ROW(STRIP)};
 
 /* A strip reads its rows of A before it writes its rows of C; where these lie ROWS rows before them, what is
  * overwritten has been read. */
