@@ -245,10 +245,10 @@ int games_run(const struct task *task, struct port *port, int random_moves, int 
     int error = game_plan_rules(task->config, &table.plan, problem);
     table.seat = calloc((size_t)table.seats, sizeof(*table.seat));
     table.done = calloc((size_t)table.window, sizeof(struct record *));
-    if (!error && (!table.seat || !table.done))
-        error = problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for %d games", seats);
     if (!error)
-        error = play_rounds(&table);
+        error = table.seat && table.done
+                    ? play_rounds(&table)
+                    : problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for %d games", seats);
     clear_table(&table);
     return error;
 }

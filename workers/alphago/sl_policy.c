@@ -105,7 +105,8 @@ static int fill(void *context, const struct train_batch *batch, struct problem *
     const struct experts *set = &self->sets.train;
     for (int i = 0; i < batch->size; i++) {
         const uint32_t from = sampler_at(&self->sampler, batch->first + i);
-        const int symmetry = (int)rng_below(batch->rng, SYMMETRIES), result = set->results[from];
+        const int symmetry = (int)rng_below(batch->rng, SYMMETRIES);
+        const int8_t result = set->results[from];
         encode_expand(set->size, set->codes + (size_t)from * (size_t)self->points, symmetry,
                       batch->inputs[0] + (size_t)i * (size_t)self->points * GO12_PLANES);
         self->targets[i] = symmetry_index(set->size, symmetry, set->moves[from]);

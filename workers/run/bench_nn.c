@@ -152,14 +152,14 @@ static struct rate measure(double seconds, void (*call)(void *context), void *co
 
 /* Bytes of memory that this process has in use; 0 where /proc does not say. */
 static size_t resident_bytes(void) {
-    size_t total = 0, resident = 0;
+    char text[128] = "", *resident; /* the second number, in pages */
     FILE *file = fopen("/proc/self/statm", "r");
     if (!file)
         return 0;
-    if (fscanf(file, "%zu %zu", &total, &resident) != 2)
-        resident = 0;
+    const bool got = fgets(text, sizeof text, file) != NULL;
     fclose(file);
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
+    resident = strchr(text, ' ');
+    return got && resident ? strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static size_t trained_values(const struct graph *graph) {

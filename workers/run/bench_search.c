@@ -215,24 +215,21 @@ static void print_rates(const struct search_bench *self, const struct rates *rat
 int bench_search(int argc, char **argv) {
     json_t *options;
     struct problem problem = {0};
+    struct search_bench self = {0};
+    struct rates rates = {0};
     int code = run_options("bench search [options]", bench_options, argc, argv, &options, NULL);
     if (code || !options)
         return code;
-    struct search_bench *self = calloc(1, sizeof(*self));
-    struct rates rates = {0};
-    int error =
-        self ? prepare(self, options, &problem) : problem_set(&problem, TG_ENO_MEMORY, NULL, "no memory");
+    int error = prepare(&self, options, &problem);
     if (!error)
-        error = measure(self, option_number(options, "seconds"), &rates, &problem);
+        error = measure(&self, option_number(options, "seconds"), &rates, &problem);
     if (error) {
         run_complain("bench search", &problem);
         code = RUN_FAILED;
     } else {
-        print_rates(self, &rates, option_bool(options, "json"));
+        print_rates(&self, &rates, option_bool(options, "json"));
     }
-    if (self)
-        release(self);
-    free(self);
+    release(&self);
     json_decref(options);
     return code;
 }

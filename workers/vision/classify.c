@@ -119,7 +119,7 @@ static void find_auxiliary(struct classify *self) {
     for (int i = 0; i < graph_output_count(graph) && self->auxiliary_count < AUXILIARY_MAX; i++) {
         const char *name = graph_output_name(graph, i);
         if (strncmp(name, "aux", 3) == 0 && strlen(name) < AUXILIARY_NAME_MAX)
-            strcpy(self->auxiliary[self->auxiliary_count++], name);
+            snprintf(self->auxiliary[self->auxiliary_count++], AUXILIARY_NAME_MAX, "%s", name);
     }
 }
 
