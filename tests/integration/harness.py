@@ -636,6 +636,17 @@ class Case:
         path = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=self.top))
         return path
 
+    def certificate(self):
+        """(certificate, key): new files of a self-signed certificate for 127.0.0.1."""
+        if not shutil.which("openssl"):
+            self.skip("there is no openssl to make a certificate with")
+        folder = self.folder("tls")
+        cert, key = folder / "cert.pem", folder / "key.pem"
+        self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+                 "2", "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                 check=0)
+        return cert, key
+
     def cleanup(self, function, *arguments):
         """Called when the case ends, last in first out."""
         self._cleanups.append((function, arguments))

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import json
 import os
-import shutil
 import re
 import socket
 import sqlite3
@@ -367,12 +366,7 @@ def told_to_speak_http(t, got, word):
 
 
 def plain_words_to_a_tls_port(t):
-    if not shutil.which("openssl"):
-        t.skip("there is no openssl to make a certificate with")
-    folder = t.folder("cert")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    t.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-          "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", check=0)
+    cert, key = t.certificate()
     server = t.server(tls_cert=cert, tls_key=key, tls_ca=cert)
     plain = harness.Api(f"http://127.0.0.1:{server.port}")
     with t.subtest("plain HTTP"):

@@ -142,20 +142,15 @@ static int send_state(struct trainer *t, struct problem *problem) {
 }
 
 int trainer_check_size(struct trainer *t, struct problem *problem) {
-    struct rng rng = {{0}};
-    struct training_state state = state_of(t, &rng);
-    size_t arrays = 0;
-    const char *name;
-    while (arrays < TRAINING_ARRAYS_MAX && state.arrays[arrays].values)
-        arrays++;
-    for (int i = 0; optimizer_state(t->optimizer, i, &name); i++)
-        arrays++;
-    const size_t bytes = arrays * t->value_count * sizeof(float), most = CHUNK_PACKED_MAX - CHUNK_JSON_MAX;
+    const struct training_state state = state_of(t, NULL);
+    const int arrays = training_array_count(&state);
+    const size_t bytes = (size_t)arrays * t->value_count * sizeof(float),
+                 most = CHUNK_PACKED_MAX - CHUNK_JSON_MAX;
     if (bytes <= most)
         return TG_OK;
     return problem_set(
         problem, TG_ETOO_LARGE, "config.network",
-        "%zu parameters make a training state of %zu MiB (%zu arrays: weights, their best and average, what "
+        "%zu parameters make a training state of %zu MiB (%d arrays: weights, their best and average, what "
         "the optimizer keeps), more than the %zu MiB that can be kept; choose fewer channels or layers",
         t->value_count, bytes >> 20, arrays, most >> 20);
 }

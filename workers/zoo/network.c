@@ -200,6 +200,14 @@ static float *state_array(const struct training_state *state, int slots, int ind
     return *name ? state->arrays[index - slots].values : NULL;
 }
 
+int training_array_count(const struct training_state *state) {
+    int slots = slot_count(state->optimizer), count = 0;
+    const char *name;
+    for (int i = 0; i < slots + TRAINING_ARRAYS_MAX; i++)
+        count += state_array(state, slots, i, &name) != NULL;
+    return count;
+}
+
 int training_save(const struct network *network, const struct training_state *state, const char *path,
                   struct problem *problem) {
     int params = graph_param_count(network->graph), slots = slot_count(state->optimizer), count = 0;

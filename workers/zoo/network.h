@@ -57,6 +57,8 @@ struct training_state {
         float *values;
     } arrays[TRAINING_ARRAYS_MAX];
 };
+/* Arrays of the model's size that its file holds: the optimizer's and the further ones. */
+int training_array_count(const struct training_state *state);
 int training_save(const struct network *network, const struct training_state *state, const char *path,
                   struct problem *problem);
 /* Fills the optimizer, the generator and the arrays, which must be of the same making; *state->counters is
