@@ -12,14 +12,17 @@ import harness
 
 GNUGO = "/usr/games/gnugo"
 
-# A GTP engine in shell. PLAY is what it does at a genmove ($count counts them, $id is the command's).
+# A GTP engine in shell. PLAY is what it does at a genmove ($count counts them, $id is the command's); with KNOWN=true
+# it takes seeds, and shows the last one in its final score.
 ENGINE = r"""#!/bin/sh
 count=0
 while read id command rest; do
     answer=""
     case $command in
     genmove) count=$((count + 1)); PLAY;;
-    final_score) answer="W+99";;
+    final_score) answer="W+99$seed";;
+    known_command) [ "$rest" = set_random_seed ] && answer=$KNOWN;;
+    set_random_seed) seed=$rest;;
     esac
     printf '=%s %s\n\n' "$id" "$answer"
 done
@@ -268,6 +271,15 @@ def another_count_is_noted(t):
         t.equal(chunk["game"]["note"], "passes says W+99", "the note")
 
 
+def an_engine_that_takes_seeds_is_given_one_a_game(t):
+    path = engine(t, "seeded", "answer=pass")
+    document = task("teacher", 3, {"games": 3, "engine": "seeded", "komi": 0.5}, engines={"seeded": f"KNOWN=true {path}"})
+    notes = [[chunk["game"]["note"] for chunk in chunks(run_file(t, document))] for _ in range(2)]
+    t.equal(notes[0], notes[1], "the seeds of two runs of one task")
+    t.equal(len(set(notes[0])), 3, f"different seeds in {notes[0]}")
+    t.true(all(re.fullmatch(r"seeded says W\+99\d+", note) for note in notes[0]), f"seeds that are numbers: {notes[0]}")
+
+
 def an_engine_that_never_works_fails_the_task(t):
     document = task("teacher", 2, {"games": 2, "engine": "absent"}, engines={"absent": "/nonexistent/engine"})
     last = run_file(t, document, check=1)[-1][0]
@@ -352,11 +364,13 @@ def gnugo_plays(t):
                               "b": {"type": "engine", "engine": "gnugo"}}, engines={"gnugo": command})
     teacher = task("teacher", 2, {"games": 2, "board": 7}, engines={"gnugo": command})
     for document in (match, teacher):
-        found = chunks(run_file(t, document))
+        frames = run_file(t, document)
+        found = chunks(frames)
         t.equal(len(found), 2, "games")
         for chunk in found:
             t.equal(chunk["game"]["reason"] in ("score", "resign"), True, f"the end of {chunk['game']}")
             t.equal(chunk["game"]["note"], "", "the note: nothing to disagree about")
+        t.equal(of_type(run_file(t, document), "chunk"), of_type(frames, "chunk"), "the same task is the same games")
 
 
 if __name__ == "__main__":
@@ -365,5 +379,6 @@ if __name__ == "__main__":
                 a_drain_finishes_the_pair, a_stop_ends_at_once, an_agent_that_is_gone_ends_it,
                 a_kill_takes_the_engine_along, a_terminated_runner_says_so, engines_that_misbehave_lose,
                 an_engine_that_hangs_loses_on_time, another_count_is_noted,
-                an_engine_that_never_works_fails_the_task, bad_tasks_name_the_field, wrong_usage_is_exit_code_2,
-                commands_for_people, gtp_speaks_nothing_but_gtp, gtp_against_itself, gnugo_plays, timeout=120)
+                an_engine_that_takes_seeds_is_given_one_a_game, an_engine_that_never_works_fails_the_task,
+                bad_tasks_name_the_field, wrong_usage_is_exit_code_2, commands_for_people,
+                gtp_speaks_nothing_but_gtp, gtp_against_itself, gnugo_plays, timeout=120)

@@ -8,6 +8,7 @@ import harness
 
 
 def job_of(server, kind="selfplay", name="test", **config):
+    config = {"seed": 11, **config}  # the same games in every run
     return server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": kind, "name": name, "config": config})["id"]
 
 

@@ -5,6 +5,9 @@
  * is not a player that loses but a machine that is set up wrongly: that ends the attempt with
  * TG_EUNAVAILABLE, which counts against the machine and not against the task. One that refuses the game at
  * once (its board is too large for it) fails the task.
+ *
+ * An engine that knows GNU Go's command set_random_seed is given one at each game, so that the same task is
+ * the same games again. Others draw their luck as they like.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +34,7 @@ struct player_engine {
     bool proven;  /* it has answered before */
     bool refused; /* its last answer was a refusal */
     struct gtp_client *client;
+    bool seeded; /* the client knows set_random_seed */
 };
 
 static int forfeit(struct player_engine *self, enum game_end end, const char *format, ...)
@@ -83,11 +87,23 @@ static int tell_move(struct player_engine *self, const struct game *game, enum c
     return ask(self, "play %c %s", color == BLACK ? 'b' : 'w', vertex);
 }
 
-static int set_up(struct player_engine *self, const struct game *game) {
+/* Once for each process. known_command is GTP's own; one that refuses even that takes no seed. */
+static int learn_whether_seeded(struct player_engine *self) {
+    int error = ask(self, "known_command set_random_seed");
+    self->seeded = !error && strcmp(gtp_client_reply(self->client), "true") == 0;
+    if (!error || !self->refused)
+        return error;
+    self->base.forfeit = (struct forfeit){0};
+    return 0;
+}
+
+static int set_up(struct player_engine *self, const struct game *game, uint64_t seed) {
     const struct go_rules *rules = game_rules(game);
     int error = ask(self, "boardsize %d", rules->size);
     if (!error)
         error = ask(self, "clear_board");
+    if (!error && self->seeded)
+        error = ask(self, "set_random_seed %d", (int)(seed & INT32_MAX));
     if (!error)
         error = ask(self, "komi %.1f", rules->komi2 / 2.0);
     if (!error && self->seconds > 0)
@@ -122,12 +138,15 @@ static int engine_begin(struct go_player *player, const struct game *game, uint6
     struct player_engine *self = (struct player_engine *)player;
     const struct gtp_client_options options = {
         .command = self->command, .name = player->name, .stop = go_player_stopped, .context = player->port};
-    int error = self->client ? 0 : gtp_client_start(&options, &self->client, problem);
+    bool first = !self->client;
+    int error = !first ? 0 : gtp_client_start(&options, &self->client, problem);
     if (error == TG_EENGINE)
         return unavailable(player->name, problem, "does not work on this machine: %s", problem->detail);
     if (error)
         return error;
-    error = set_up(self, game);
+    error = first ? learn_whether_seeded(self) : 0;
+    if (!error)
+        error = set_up(self, game, seed);
     if (error != TG_EENGINE || self->proven)
         return error;
     if (!self->refused)
