@@ -25,10 +25,11 @@ struct answer {
 void answer_free(struct answer *answer);
 
 /* GET, or any method with a JSON body (may be NULL). `path` starts with a slash and is put behind /api/v1
- * unless it starts with that. Fills *answer (the caller frees it, whatever is returned). 0                 a
- * 2xx came TG_EUNREACHABLE   no answer came (refused, unknown host, TLS, time-out) other             the
- * problem that the server sent A GET, or a call with an idempotency key, is tried again (three times in all)
- * when the connection breaks. */
+ * unless it starts with that. Fills *answer (the caller frees it, whatever is returned).
+ *     0                 a 2xx came
+ *     TG_EUNREACHABLE   no answer came (refused, unknown host, TLS, time-out)
+ *     other             the problem that the server sent
+ * A GET, or a call with an idempotency key, is tried again (three times in all) when the connection breaks. */
 int client_call(struct client *client, const char *method, const char *path, const json_t *body,
                 const char *idempotency_key, struct answer *answer, struct problem *problem);
 

@@ -1,7 +1,7 @@
 /* api.h - the coordinator: what the URLs of docs/protocol.md do.
  *
- *      http (edge) ──> api (this folder: one thin file a resource) ──> store (durable) and sched (who does
- * what)
+ *      http (edge) ──> api (this folder: one thin file a resource) ──> store (what is durable)
+ *                                                                 └──> sched (who does what)
  *
  * A handler parses, validates, asks, answers. What must survive is queued to the store's writer and answered
  * from the completion, which runs after the commit; what is only read goes to the store's readers, or is

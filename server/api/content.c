@@ -2,8 +2,8 @@
  * A data set also goes, piece by piece, to the child that checks it (dataset_check.h), whose word is waited
  * for.
  *
- *      body ──> piece of 256 KiB ──> store_write(content_piece)  at most 4 on their way, else the upload
- * waits └──> SHA-256                        │ all stored
+ *      body ──> piece of 256 KiB ──> store_write(content_piece)   at most 4 on their way, else the upload waits
+ *                   └──> SHA-256             │ all stored
  *                                            v
  *                       content_finish + checkpoint_insert or dataset_insert ──> 201
  *

@@ -1,9 +1,10 @@
 /* leases.c - POST /workers/{id}/lease: what a worker is to do next.
  *
- *      held? ──> offer: decide, reserve in memory ──> store task_lease (one write each, one commit) ──>
- * answer │              │ nothing to do │              └──> park until the scheduler's generation moves, the
- * worker's state changes, or wait_s is over └── tasks that the worker still has: confirmed, or taken on again
- * after a lapse
+ *      held? ──> offer: decide, reserve in memory ──> store task_lease (one write each, one commit) ──> answer
+ *        │         │ nothing to do
+ *        │         └──> park until the scheduler's generation moves, the worker's state changes, or wait_s
+ *        │              is over
+ *        └── tasks that the worker still has: confirmed, or taken on again after a lapse
  *
  * A worker has one call here at a time: a new one answers the one before it, which nobody reads any more.
  * A worker that ends says so ("leaving"): it is offline from then on, and what it does not name in `holding`

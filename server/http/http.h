@@ -1,17 +1,19 @@
 /* http.h - the coordinator's HTTP edge: libmicrohttpd turned by the libuv loop.
  *
  *      accept ──> first bytes (door.c) ──> not HTTP: 400
- *                        │
- *                        v
- *        epoll descriptor of libmicrohttpd
- *      uv_poll ───────────┐
- *      uv_timer ──────────┼──> MHD_run ──> headers complete ──> limits, Host, route, rate, authorize, type,
- * length uv_prepare (kick) ─┘                                            │ any fails: problem+json, no body
- * is read
- *                                                                      v
- *                                             body (bounded, or to a sink) ──> route->handle(request)
- *                                                                      │
- *                              http_reply...() now, or later: the connection is suspended meanwhile
+ *                    │
+ *                    v
+ *      epoll descriptor of libmicrohttpd
+ *         uv_poll ───────────┐
+ *         uv_timer ──────────┼──> MHD_run ──> headers complete
+ *         uv_prepare (kick) ─┘                       │
+ *                                                    v
+ *              limits, Host, route, rate, authorize, type, length ──> any fails: problem+json, no body is read
+ *                                                    │
+ *                                                    v
+ *                           body (bounded, or to a sink) ──> route->handle(request)
+ *                                                                     │
+ *                             http_reply...() now, or later: the connection is suspended meanwhile
  *
  * A handler never blocks. It answers by exactly one http_reply...() call, at once or from a later callback on
  * the loop; until then the connection is suspended, costs nothing and cannot go away, so `request` stays

@@ -8,19 +8,21 @@
  *
  * Jobs and their tasks
  *     A job of N units is cut into task_count tasks of task_units units (the last one may be shorter). Their
- * ids are the range first_task .. first_task + task_count - 1, reserved when the job is inserted: task id =
+ *     ids are the range first_task .. first_task + task_count - 1, reserved when the job is inserted: task id =
  *     first_task + index. A task's row is written when it is first leased, so a job of a million tasks is one
- * row; rows are dense: 0 .. next_index - 1 exist. pending = task_count - leased - done - failed,
- * and 0 once the job has ended: what is left then counts as cancelled.
+ *     row; rows are dense: 0 .. next_index - 1 exist. pending = task_count - leased - done - failed, and 0 once
+ *     the job has ended: what is left then counts as cancelled.
  *
- *          (no row) --lease--> leased --done--> done
- *                     ^          |  \--fail---> pending (failures + 1), or failed with its job after
- * max_failures |          \--lapse--> pending, keeps worker and attempt: that worker may come back (regrant)
- *                     +--lease (attempt + 1)-- pending
+ *          (no row) --lease--> leased --done---> done
+ *                     ^          |  \---fail---> pending (failures + 1), or failed with its job after
+ *                     |          |               max_failures
+ *                     |          \----lapse----> pending, keeps worker and attempt: that worker may come back
+ *                     |                          (regrant)
+ *                     +--lease (attempt + 1)---- pending
  *
  *     The fence: results are taken from (worker, attempt) as long as the row names that pair and is not done
- * or failed. Leasing again changes the pair, so there are never two holders. A failed or returned attempt
- * clears worker.
+ *     or failed. Leasing again changes the pair, so there are never two holders. A failed or returned attempt
+ *     clears worker.
  */
 #ifndef TENGEN_STORE_STORE_TX_H
 #define TENGEN_STORE_STORE_TX_H

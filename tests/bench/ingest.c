@@ -4,11 +4,12 @@
  *
  * Rounds alternate between two measurements on the same file system, so that a busy machine slows both:
  *   store   8 producers that each have one chunk of 16 KiB under way, as 8 connections would: prepare it
- * (check, hash), chunk_insert through the store's queue, wait for its completion. With --server: 8 keep-alive
- * connections to a tengen-server that the benchmark starts, each posting its next chunk when the last was
- * answered. bare    one loop over a SQLite table with one blob column and the same settings: BEGIN IMMEDIATE,
- * as many inserts of as many bytes as the other side put into a transaction on average, COMMIT. Prints one
- * JSON object; ratio = chunks per second of the first over those of the second (median of the rounds).
+ *           (check, hash), chunk_insert through the store's queue, wait for its completion. With --server: 8
+ *           keep-alive connections to a tengen-server that the benchmark starts, each posting its next chunk
+ *           when the last was answered.
+ *   bare    one loop over a SQLite table with one blob column and the same settings: BEGIN IMMEDIATE, as many
+ *           inserts of as many bytes as the other side put into a transaction on average, COMMIT.
+ * Prints one JSON object; ratio = chunks per second of the first over those of the second (median of the rounds).
  */
 #include "tests/bench/ingest.h"
 

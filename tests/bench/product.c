@@ -1,7 +1,6 @@
 /* product.c - matrix products with the engine's kernels and with OpenBLAS, one thread each, in turn.
  *
- *     product [--rounds N]     one JSON object: GFLOP/s of both and their ratio for each shape that networks
- * have
+ *     product [--rounds N]     one JSON object: GFLOP/s of both and their ratio for each shape of our networks
  *
  * Both are given what they are given in use: a weight matrix that serves many products is packed before
  * (OpenBLAS has no such form), one that serves a single product is packed within the time that counts. */

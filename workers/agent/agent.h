@@ -4,12 +4,12 @@
  *          register, lease  |   ^  beats, chunks, done      http.h, call.h: never gives up
  *                           v   |
  *      +------------------ agent.c ---------------------+
- *      |   free places -> long-poll lease -> attempts    |     one thread, one libuv loop; it computes
- * nothing and |   attempt.h: task.h's states, carried out       |     waits for nothing
+ *      |   free places -> long-poll lease -> attempts   |      one thread, one libuv loop; it computes
+ *      |   attempt.h: task.h's states, carried out      |      nothing and waits for nothing
  *      +--|--------------|------------------|-----------+
  *         v              v                  v
- *      runner.h       spool.h            cache.h               processes; files, written by libuv's thread
- * pool
+ *      runner.h       spool.h            cache.h               processes; files, written by libuv's
+ *                                                              thread pool
  *
  * The agent's folder:
  *     lock        held while an agent lives: two agents never share a spool

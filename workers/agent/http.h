@@ -1,8 +1,8 @@
 /* http.h - asynchronous HTTP requests to the one coordinator: libcurl's multi interface driven by the libuv
  * loop.
  *
- *     uv_poll_t a socket ---readable/writable---> curl_multi_socket_action ---> transfer is complete --->
- * done() uv_timer_t (one a lane) ------------------> curl_multi_socket_action
+ *     uv_poll_t a socket ---readable/writable---> curl_multi_socket_action ---> transfer is complete ---> done()
+ *     uv_timer_t (one a lane) ------------------> curl_multi_socket_action
  *
  * There are two lanes, each a multi handle with connections of its own: control (registration, leases, beats,
  * ends: small and urgent) and bulk (chunks, checkpoints: large). A transfer of the one can never wait for a

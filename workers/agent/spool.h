@@ -16,8 +16,7 @@
  *
  *     killed before the rename      -> the chunk never counted as received: the unit is played again
  *     after the rename              -> found at the next start and sent
- *     after the 2xx, before unlink  -> sent again; the coordinator knows (task, attempt, number) and answers
- * 200
+ *     after the 2xx, before unlink  -> sent again; the coordinator knows (task, attempt, number): 200
  *
  * The newest chunk of an attempt stays until a newer one is stored, even when the coordinator has it: its
  * name is the bookmark that tells a restarted agent the next number and how many units are finished. (A

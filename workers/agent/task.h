@@ -24,7 +24,7 @@
  *      FORGETTING the files are removed ---> GONE
  *
  *   A lost lease leads from any state to FORGETTING (with the runner killed first). LEAVING is where an agent
- * that stops parks an attempt whose files stay for the next start.
+ *   that stops parks an attempt whose files stay for the next start.
  *
  * Chunks are stored one at a time and uploaded one at a time, in order, in every state from RUNNING to
  * FLUSHING. Invariants: sent <= stored; a chunk counts as stored only when it is on disk; the end is told

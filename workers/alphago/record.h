@@ -5,9 +5,11 @@
  *
  *      0   "TGG1"
  *      4   u8  board size          5   u8  rules: bit 0 suicide, bits 1-2 enum ko_rule
- *      6   i16 komi, half points   8   i16 result, half points, Black's lead (when ended by score or max
- * moves) 10   u8  winner: enum color, EMPTY for a draw     11   u8  enum game_end 12   u16 opening moves 14
- * u16 moves, the opening included 16   moves, each: u16 point (index y * size + x; size * size is the pass)
+ *      6   i16 komi, half points   8   i16 result, half points, Black's lead (when ended by score or max moves)
+ *     10   u8  winner: enum color, EMPTY for a draw     11   u8  enum game_end
+ *     12   u16 opening moves      14   u16 moves, the opening included
+ *     16   moves, each:
+ *              u16 point (index y * size + x; size * size is the pass)
  *              u8  colour          u8  0
  *              u32 visits of the root (0: no search, and nothing more follows for this move)
  *              f32 winning chance of the side that moved, as the search saw it

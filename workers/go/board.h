@@ -29,8 +29,8 @@
  * each stone:
  *
  *       bits  8- 9 | 0-1 | 10-11       orthogonal in the low byte: whether p is an eye, has an empty
- * neighbour or 2- 3 |  p  |  4- 5       touches a colour is one mask or one table look-up; the whole is the
- * 3x3 12-13 | 6-7 | 14-15       pattern code that rollout policies use
+ *             2- 3 |  p  |  4- 5       neighbour or touches a colour is one mask or one table look-up; the
+ *            12-13 | 6-7 | 14-15       whole is the 3x3 pattern code that rollout policies use
  *
  * Empty points are listed in empties[0 .. empty_count - 1] in no order; link[p] of an empty point is its
  * place there, so that both removal and a uniformly random choice take constant time.

@@ -5,12 +5,12 @@
  * alone (conv.c has the measurements behind the choice):
  *
  *   product    1x1, stride 1, no padding, one group: one matrix product over all points of the batch
- *   Winograd   3x3, stride 1, padding 1, dilation 1, one group, 8 channels or more: F(3,3) where its tiles
- * cover the image with less work than F(4,3)'s (9x9 exactly), else F(4,3) (Lavin & Gray 2015). Forward,
- * gradient of the input and gradient of the weights are all products in the transformed domain lines      one
- * group, no dilation along a row: each row of output points is a product whose operand is the image itself,
- * in stretches; the input's gradient goes by columns columns    everything else: patches are copied to rows
- * ("im2col"), a bounded stretch of points at a time
+ *   Winograd   3x3, stride 1, padding 1, dilation 1, one group, 8 channels or more: F(3,3) where its tiles cover
+ *              the image with less work than F(4,3)'s (9x9 exactly), else F(4,3) (Lavin & Gray 2015). Forward,
+ *              gradient of the input and gradient of the weights are all products in the transformed domain
+ *   lines      one group, no dilation along a row: each row of output points is a product whose operand is the
+ *              image itself, in stretches; the input's gradient goes by columns
+ *   columns    everything else: patches are copied to rows ("im2col"), a bounded stretch of points at a time
  *
  * reference.h has the naive forms that the tests compare these with.
  */

@@ -5,9 +5,11 @@
  *
  *     struct graph *graph = graph_create();
  *     tensor x = graph_input(graph, "planes", SHAPE(9, 9, 18));
- *     x = graph_conv(graph, "stem.conv", x, &(struct conv_spec){.channels = 96, .kernel = {3, 3}, .padding =
- * {1, 1}}); x = graph_relu(graph, "stem.relu", graph_batch_norm(graph, "stem.norm", x)); graph_output(graph,
- * "features", x); error = graph_finish(graph, &problem);
+ *     struct conv_spec wide = {.channels = 96, .kernel = {3, 3}, .padding = {1, 1}};
+ *     x = graph_conv(graph, "stem.conv", x, &wide);
+ *     x = graph_relu(graph, "stem.relu", graph_batch_norm(graph, "stem.norm", x));
+ *     graph_output(graph, "features", x);
+ *     error = graph_finish(graph, &problem);
  *
  * Shapes are those of one sample, channels innermost ({height, width, channels}, {tokens, width},
  * {features}); the batch is the outermost dimension and is chosen when the network runs. A builder function

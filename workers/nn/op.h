@@ -3,10 +3,10 @@
  *
  * An operator is a forward/backward pair on plain float arrays. Rules, the same for all:
  *   - outputs are written whole, gradients are added to (the runner clears a gradient before its first
- * contribution);
+ *     contribution);
  *   - `batch` samples at a time, channels innermost;
  *   - nothing is allocated: what must survive from forward to backward is in `saved`, what need not is in
- * `scratch`;
+ *     `scratch`;
  *   - din[i] is NULL where no gradient is wanted;
  *   - where din[0] is dout (views, and operators that allow it) the one is turned into the other in place.
  */

@@ -5,9 +5,10 @@
  *
  *     sgd       v = momentum v + g;  w -= rate (g + momentum v)  with Nesterov,  else  w -= rate v
  *     rmsprop   s = decay s + (1 - decay) g^2;  centred: m = decay m + (1 - decay) g, s - m^2 instead of s;
- *               w -= rate g / sqrt(s + epsilon)   (Graves 2013, as DQN 2015; epsilon inside the root, also
- * PyTorch's place with `epsilon_outside`) adam      Kingma & Ba 2015 with bias correction; weight decay is
- * added to g adamw     Loshchilov & Hutter 2019: weight decay is applied to w directly, times the rate
+ *               w -= rate g / sqrt(s + epsilon)   (Graves 2013, as DQN 2015: epsilon inside the root; with
+ *               `epsilon_outside` it is where PyTorch has it)
+ *     adam      Kingma & Ba 2015 with bias correction; weight decay is added to g
+ *     adamw     Loshchilov & Hutter 2019: weight decay is applied to w directly, times the rate
  */
 #ifndef TENGEN_NN_OPTIMIZER_H
 #define TENGEN_NN_OPTIMIZER_H

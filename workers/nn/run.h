@@ -4,13 +4,12 @@
  * must be kept (forward of node i is step i, its backward is step 2n - i) and a place in the arena so that
  * arrays whose intervals overlap never share memory:
  *
- *     steps    0 1 2 ... n        n+1 ... 2n-1 2n        A result that no backward step reads is given up
- * after its last reader; forward   outputs  backward             nothing is computed twice.
+ *     steps      0 1 2 ...  n  n+1 ... 2n-1 2n      A result that no backward step reads is given up after
+ *                forward       backward             its last reader; nothing is computed twice.
  *
- *     results      |====|                              an operator that may work in place takes over its
- * input's memory
- *                    |=====================|           when nobody reads that any more
- *     gradients                  |====|
+ *     results      |====|                           An operator that may work in place takes over its
+ *                    |===================|          input's memory when nobody reads that any more.
+ *     gradients                |====|
  *
  * A run belongs to one thread at a time; any number of runs may share a graph and a model.
  */

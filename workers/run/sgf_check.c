@@ -1,9 +1,10 @@
 /* sgf_check.c - replays SGF games and counts what holds of them, as one JSON object:
  *
- *     {"files": 2, "games": 740, "unreadable": 0, "legal": 740, "superko": 3, "with_result": 738, "scored":
- * 310, "score_matches": 308, "filtered": 0, "without_setup": {the counts again}, "places": {"CGOS": {the
- * counts}, ...}, "first_error": null | {"file","game","line","column","move","color","point","reason"},
- * "first_mismatch": ... }
+ *     {"files": 2, "games": 740, "unreadable": 0, "legal": 740, "superko": 3, "with_result": 738,
+ *      "scored": 310, "score_matches": 308, "filtered": 0,
+ *      "without_setup": {the counts again}, "places": {"CGOS": {the counts}, ...},
+ *      "first_error": null | {"file","game","line","column","move","color","point","reason"},
+ *      "first_mismatch": ... }
  *
  * games: those that could be replayed or broke a rule; unreadable: files and games of which that cannot be
  * said (bad syntax, a point off the board, not Go, no game at all). A game is counted in one of the two.

@@ -3,10 +3,10 @@
  * ROLLOUT_RANDOM is playout.h: uniformly random, fills no eyes. ROLLOUT_PATTERN first looks at what the last
  * move did, as MoGo did (RR-6062), each rule with the probability that the policy gives it:
  *   1. a chain that the last move put into atari is saved, by taking an attacker or by running where that
- * helps; a chain that the last move left in atari is taken
+ *      helps; a chain that the last move left in atari is taken
  *   2. a 3x3 pattern next to the last move (pattern3.h)
  *   3. a random move as in playout.h, in which a move that leaves a chain of stones in atari is mostly drawn
- * again
+ *      again
  */
 #ifndef TENGEN_SEARCH_ROLLOUT_H
 #define TENGEN_SEARCH_ROLLOUT_H

@@ -3,10 +3,10 @@
  * One simulation:
  *   1. select   from the root, the child of greatest score until a node without children; score() in uct.c
  *   2. expand   once the leaf has been visited often enough: all moves that are legal and fill no own eye,
- * and the pass
+ *               and the pass
  *   3. evaluate the leaf by a rollout
  *   4. back up  the result to every node of the path; and to those children of each that their side played
- * later on (AMAF)
+ *               later on (AMAF)
  *
  * Superko. The search walks with the game's history and its own path: a child that would repeat a position is
  * marked illegal when it is first tried, and never has visits. Rollouts know the simple ko only.

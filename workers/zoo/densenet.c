@@ -1,8 +1,8 @@
 /* densenet.c - densely connected networks (Huang et al. 2017).
  *
  *     within a block every layer sees all before it:   x_i = H([x_0, x_1, ... x_{i-1}])
- *     H: norm relu 1x1 (4 growth) norm relu 3x3 (growth) with the bottleneck ("B"), else norm relu 3x3
- * (growth) between blocks: norm, 1x1 to `compression` times the channels ("C"), 2x2 average pooling
+ *     H: norm relu 1x1 (4 growth) norm relu 3x3 (growth) with the bottleneck ("B"), else norm relu 3x3 (growth)
+ *     between blocks: norm, 1x1 to `compression` times the channels ("C"), 2x2 average pooling
  *
  * DenseNet-BC-100 of the paper, growth 12, is blocks "16 / 16 / 16". */
 #include <stdio.h>

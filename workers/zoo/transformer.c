@@ -1,13 +1,14 @@
 /* transformer.c - the Transformer (Vaswani et al. 2017). What the input is decides the form:
  *
- *     planes            encoder over the points of a board or the patches of an image (Dosovitskiy et al.
- * 2021) tokens            encoder over a sequence tokens, target    the paper's encoder and decoder
+ *     planes            encoder over the points of a board or the patches of an image (Dosovitskiy et al. 2021)
+ *     tokens            encoder over a sequence
+ *     tokens, target    the paper's encoder and decoder
  *
- *     patches or embedding -> + positions -> N times { attention, feed-forward } -------------+-> features
- *                                                                                             |
- *     target embedding -> + positions -> N times { causal attention, attention to the other <-+, feed-forward
- * }
- *                                                                                        -> features
+ *     patches or embedding -> + positions -> N times { attention, feed-forward } ----------+-> features
+ *                                                                                          |
+ *                                       N times { causal attention,                        |
+ *     target embedding -> + positions ->          attention to the other sequence <--------+
+ *                                                 feed-forward } -> features
  *
  * Each sublayer has a shortcut around it. norm_first (the later form: normalize, sublayer, add, and one more
  * normalization at the end) trains without warm-up and is the default; the paper's own form normalizes after
