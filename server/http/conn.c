@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 
@@ -43,7 +44,7 @@ static void cut(struct http_server *server, struct http_conn *conn) {
     server->stats.timed_out++;
     if (!conn->connection &&
         (conn->tls || conn->told)) { /* nothing that it would understand, or heard already */
-        door_close(server, conn);
+        conn_close(server, conn);
         return;
     }
     problem_set(&problem, TG_ETIMEOUT, body ? "body" : "header",
@@ -51,7 +52,7 @@ static void cut(struct http_server *server, struct http_conn *conn) {
                      : "the request's header did not arrive in time; send it without a pause");
     own_errors_say(conn, &problem);
     if (!conn->connection) {
-        door_close(server, conn);
+        conn_close(server, conn);
     }
 }
 
@@ -144,7 +145,12 @@ void conn_free(struct http_server *server, struct http_conn *conn) {
     peers_connected(server->peers, &conn->peer, -1);
     server->stats.connections--;
     free(conn);
-    door_open(server);
+    server->room(server);
+}
+
+void conn_close(struct http_server *server, struct http_conn *conn) {
+    close(conn->fd); /* which takes it out of the door's epoll set */
+    conn_free(server, conn);
 }
 
 void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
@@ -159,10 +165,6 @@ void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
         conn_free(server, *context);
         *context = NULL;
     }
-}
-
-struct http_conn *conn_of(struct MHD_Connection *connection) {
-    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 void conn_begin_request(struct http_server *server, struct http_conn *conn) {

@@ -118,7 +118,7 @@ static void turn_away(struct http_server *server, struct http_conn *conn, enum d
     own_errors_write(conn, &problem);
     shutdown(conn->fd, SHUT_WR);
     if (!drop_input(conn)) {
-        door_close(server, conn);
+        conn_close(server, conn);
     }
 }
 
@@ -126,13 +126,13 @@ static void look(struct http_server *server, struct http_conn *conn, bool no_mor
     uint8_t bytes[DOOR_BYTES];
     if (conn->told) {
         if (!drop_input(conn)) {
-            door_close(server, conn);
+            conn_close(server, conn);
         }
         return;
     }
     ssize_t got = recv(conn->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        door_close(server, conn);
+        conn_close(server, conn);
         return;
     }
     enum door_verdict verdict = door_judge(bytes, got > 0 ? (size_t)got : 0, server->tls);
@@ -144,11 +144,6 @@ static void look(struct http_server *server, struct http_conn *conn, bool no_mor
     } else if (verdict != DOOR_WAIT) {
         turn_away(server, conn, verdict);
     }
-}
-
-void door_close(struct http_server *server, struct http_conn *conn) {
-    close(conn->fd); /* which takes it out of the epoll set */
-    conn_free(server, conn);
 }
 
 /* ---- all of them ---- */
@@ -163,9 +158,10 @@ static void on_door(uv_poll_t *poll, int status, int events) {
 }
 
 static void on_listen(uv_poll_t *poll, int status, int events);
+static void accept_again(struct http_server *server);
 
 static void on_pause_over(uv_timer_t *timer) {
-    door_open(timer->data);
+    accept_again(timer->data);
 }
 
 /* Until a connection is closed, or for a second where descriptors have run out elsewhere. */
@@ -175,7 +171,7 @@ static void pause_accepting(struct http_server *server) {
     uv_timer_start(&server->pause, on_pause_over, PAUSE_MS, 0);
 }
 
-void door_open(struct http_server *server) {
+static void accept_again(struct http_server *server) {
     if (server->door_shut && !uv_is_closing((uv_handle_t *)&server->listener)) {
         server->door_shut = false;
         uv_timer_stop(&server->pause);
@@ -193,7 +189,7 @@ static void admit(struct http_server *server, int fd, const struct sockaddr_stor
     }
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = conn};
     if (epoll_ctl(server->door_epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
-        door_close(server, conn);
+        conn_close(server, conn);
     }
     /* What has come already is an event too: the connection is looked at in this turn of the loop. */
 }
@@ -233,8 +229,9 @@ void door_attach(struct http_server *server) {
     uv_poll_init(server->loop, &server->door, server->door_epoll);
     uv_timer_init(server->loop, &server->pause);
     server->listener.data = server->door.data = server->pause.data = server;
+    server->room = accept_again;
     uv_poll_start(&server->door, UV_READABLE, on_door);
-    door_open(server);
+    accept_again(server);
 }
 
 /* Those that libmicrohttpd has are closed by it. */
@@ -243,7 +240,7 @@ void door_close_all(struct http_server *server) {
     for (struct http_conn *conn = server->fresh.first; conn; conn = next) {
         next = conn->next;
         if (!conn->connection) {
-            door_close(server, conn);
+            conn_close(server, conn);
         }
     }
 }

@@ -34,6 +34,11 @@ struct http_conn {
     uint64_t received; /* bytes of body since it was put into `receiving`; at the door: bytes dropped */
 };
 
+/* The connection that MHD was given with this one. */
+static inline struct http_conn *conn_of(struct MHD_Connection *connection) {
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 struct conn_list {
     struct http_conn *first, *last;
     int64_t patience_ms;
@@ -59,7 +64,8 @@ struct http_server {
     uv_timer_t pause; /* runs while nothing is accepted */
     int door_epoll;   /* the sockets at the door */
     bool door_shut;
-    struct http_conn *entering; /* while MHD_add_connection runs */
+    struct http_conn *entering;               /* while MHD_add_connection runs */
+    void (*room)(struct http_server *server); /* called when a connection has gone */
     int open_handles;
     bool kicked;
 
@@ -127,7 +133,7 @@ void conn_notify(void *arg, struct MHD_Connection *connection, void **context,
 struct http_conn *conn_new(struct http_server *server, int fd, const struct sockaddr_storage *address,
                            socklen_t size);
 void conn_free(struct http_server *server, struct http_conn *conn);
-struct http_conn *conn_of(struct MHD_Connection *connection);
+void conn_close(struct http_server *server, struct http_conn *conn); /* one that MHD has not got yet */
 void conn_begin_request(struct http_server *server, struct http_conn *conn);
 void conn_end_request(struct http_server *server, struct http_conn *conn);
 void conn_await_body(struct http_server *server, struct http_conn *conn); /* from now on it owes us a body */
@@ -135,8 +141,6 @@ void conn_stop_waiting(struct http_conn *conn);                           /* it 
 /* door.c */
 int door_setup(struct http_server *server, struct problem *problem);
 void door_attach(struct http_server *server);
-void door_open(struct http_server *server); /* accept again, if that was paused */
-void door_close(struct http_server *server, struct http_conn *conn);
 void door_close_all(struct http_server *server);
 /* request.c */
 void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection);
@@ -145,6 +149,7 @@ enum MHD_Result request_access(void *arg, struct MHD_Connection *connection, con
                                void **context);
 void request_completed(void *arg, struct MHD_Connection *connection, void **context,
                        enum MHD_RequestTerminationCode code);
+/* request_parts.c */
 void request_suspend(struct http_request *request);
 void request_resume(struct http_request *request);
 /* reply.c */
