@@ -1,4 +1,6 @@
-"""The network engine's unit tests pass with every instruction set that this machine has, and a wrong name is refused."""
+"""The network engine's unit tests pass with every instruction set that this machine has, and a wrong name is refused.
+
+The unit tests themselves run with the best one; here they run with the others."""
 # run_tests: timeout=300
 
 import os
@@ -26,10 +28,18 @@ def unit_test(name):
     raise harness.Failure(f"test_{name} is not built: scripts/build --tests")
 
 
-def every_instruction_set(t):
+def processor_has(flag):
+    with open("/proc/cpuinfo") as file:
+        return re.search(rf"^flags\b.*\b{flag}\b", file.read(), re.MULTILINE)
+
+
+def every_other_instruction_set(t):
     names = instruction_sets(t)
     t.contains(names, "baseline", "instruction sets")
-    for isa in names:
+    for flag in ("avx", "avx2"):
+        if processor_has(flag):
+            t.contains(names, flag, "instruction sets of a processor that has it")
+    for isa in names[1:]:
         for test in TESTS:
             with t.subtest(f"{isa} {test}"):
                 done = t.run(unit_test(test), env={"TENGEN_ISA": isa}, timeout=60)
@@ -43,4 +53,4 @@ def a_benchmark_says_what_it_ran_with(t):
 
 
 if __name__ == "__main__":
-    harness.run(every_instruction_set, a_benchmark_says_what_it_ran_with, timeout=240)
+    harness.run(every_other_instruction_set, a_benchmark_says_what_it_ran_with, timeout=240)

@@ -51,6 +51,8 @@ static const char *instruction_set(void) {
         return "avx512";
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return "avx2";
+    if (__builtin_cpu_supports("avx"))
+        return "avx";
     return "baseline";
 #elif defined(__aarch64__)
     return "neon";

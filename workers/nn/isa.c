@@ -9,6 +9,8 @@ enum { ISA_MAX = 4 };
 
 static bool runs_here(const struct kernels *kernels) {
 #if defined(__x86_64__)
+    if (!strcmp(kernels->name, "avx"))
+        return __builtin_cpu_supports("avx");
     if (!strcmp(kernels->name, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (!strcmp(kernels->name, "avx512"))
@@ -25,6 +27,9 @@ const struct kernels *const *isa_available(void) {
 #endif
 #if defined(TENGEN_HAVE_AVX2)
         &kernels_avx2,
+#endif
+#if defined(TENGEN_HAVE_AVX)
+        &kernels_avx,
 #endif
         &kernels_baseline,
     };

@@ -1,8 +1,8 @@
 /* isa.h - which instruction set the kernels run with.
  *
  * kernels_impl.c is compiled once for each instruction set that the compiler can target; the best that the
- * processor has is picked at first use. TENGEN_ISA=baseline|avx2|avx512 overrides the choice (for tests and
- * comparisons; baseline is SSE2 on x86-64, NEON on 64-bit ARM); a name that this machine cannot run is an
+ * processor has is picked at first use. TENGEN_ISA=baseline|avx|avx2|avx512 overrides the choice (for tests
+ * and comparisons; baseline is SSE2 on x86-64, NEON on 64-bit ARM); a name that this machine cannot run is an
  * error, not a silent fallback.
  */
 #ifndef TENGEN_NN_ISA_H

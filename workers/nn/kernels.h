@@ -1,7 +1,7 @@
 /* kernels.h - the inner loops, once for each instruction set.
  *
  * Everything that takes measurable time in a network ends in one of these functions. They are written with
- * the compiler's vector extensions (kernels/), so that one source serves SSE2, AVX2, AVX-512 and NEON;
+ * the compiler's vector extensions (kernels/), so that one source serves SSE2, AVX, AVX2, AVX-512 and NEON;
  * only the vector's width and the register tile of the matrix product differ.
  *
  * Arrays are float32, row-major, channels innermost ("NHWC"): the channel loop is the vector loop everywhere,
@@ -156,6 +156,9 @@ struct kernels {
 };
 
 extern const struct kernels kernels_baseline;
+#if defined(TENGEN_HAVE_AVX)
+extern const struct kernels kernels_avx;
+#endif
 #if defined(TENGEN_HAVE_AVX2)
 extern const struct kernels kernels_avx2;
 #endif
