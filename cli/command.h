@@ -40,9 +40,13 @@ struct command {
 };
 
 extern const struct command commands[]; /* ended by a NULL name */
-const struct command *command_find(const char *name);
+const struct command *command_find(const struct command *table, const char *name); /* NULL: none */
 
-/* Turns into the program that the command starts, which prints its own help; the exit code when it cannot. */
+/* Turns into the program that the command starts, with the arguments after the command's name: the program
+ * beside our own executable (build/bin, /usr/bin), else the one that PATH has. Returns only when it cannot: the
+ * exit code. */
+int command_run_program(const struct command *command, int argc, char **argv);
+/* The same for the program's own help. */
 int command_help_of_program(const struct command *command);
 
 /* The word at `index`; it is there, since the number of words was checked. */

@@ -398,7 +398,7 @@ int run_help(const struct invocation *invocation) {
     if (json_array_size(invocation->words) == 0)
         return help_overview();
     const char *name = invocation_word(invocation, 0);
-    const struct command *command = command_find(name);
+    const struct command *command = command_find(commands, name);
     if (command)
         return help_command(command);
     struct problem problem;

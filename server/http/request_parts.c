@@ -1,5 +1,5 @@
-/* request_parts.c - what a request carries: what handlers ask of it, what they leave with it until it is freed, and
- * holding it back from MHD while an answer is being found. Its life is in request.c. */
+/* request_parts.c - what a request carries: what handlers ask of it, what they leave with it until it is freed,
+ * and holding it back from MHD while an answer is being found. Its life is in request.c. */
 #include "server/http/internal.h"
 
 #include <stdlib.h>

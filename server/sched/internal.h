@@ -157,7 +157,7 @@ void unable_clear(struct worker *worker);
 void unable_forget_job(struct sched *sched, int64_t job);
 void unable_advance(struct sched *sched, int64_t now);
 
-/* ---- sched.c ---- */
+/* ---- events.c ---- */
 
 void event_push(struct sched *sched, struct sched_event event);
 

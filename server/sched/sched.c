@@ -1,4 +1,4 @@
-/* sched.c - the mutations: workers, jobs, leases, time, events. See sched.h and internal.h. */
+/* sched.c - the mutations: workers, jobs, leases, time. See sched.h and internal.h. */
 #include "server/sched/internal.h"
 
 #include <stdlib.h>
@@ -58,36 +58,6 @@ void sched_destroy(struct sched *sched) {
     free(sched->timers);
     free(sched->events);
     free(sched);
-}
-
-/* ---- events ---- */
-
-void event_push(struct sched *sched, struct sched_event event) {
-    if (sched->event_count == sched->event_room) {
-        size_t room = sched->event_room ? sched->event_room * 2 : 64;
-        struct sched_event *events = malloc(room * sizeof *events);
-        TG_ASSERT(events != NULL); /* a lost event would leave memory and disk apart */
-        for (size_t i = 0; i < sched->event_count; i++)
-            events[i] = sched->events[(sched->event_first + i) % sched->event_room];
-        free(sched->events);
-        sched->events = events;
-        sched->event_room = room;
-        sched->event_first = 0;
-    }
-    sched->events[(sched->event_first + sched->event_count++) % sched->event_room] = event;
-}
-
-bool sched_next_event(struct sched *sched, struct sched_event *out) {
-    if (sched->event_count == 0)
-        return false;
-    *out = sched->events[sched->event_first];
-    sched->event_first = (sched->event_first + 1) % sched->event_room;
-    sched->event_count--;
-    return true;
-}
-
-uint64_t sched_generation(const struct sched *sched) {
-    return sched->generation;
 }
 
 /* ---- workers ---- */
