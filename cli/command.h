@@ -39,7 +39,7 @@ struct command {
     const char *program_word; /* put before them ("gtp"); may be NULL */
 };
 
-extern const struct command commands[]; /* ended by a NULL name */
+extern const struct command commands[];                                            /* ended by a NULL name */
 const struct command *command_find(const struct command *table, const char *name); /* NULL: none */
 
 /* Turns into the program that the command starts, with the arguments after the command's name: the program

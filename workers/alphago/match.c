@@ -5,6 +5,7 @@
  * first one's result, and that pair is left out of the pair counters (never of wins, draws and losses).
  */
 #include "workers/alphago/games.h"
+#include "workers/alphago/go_team.h"
 
 #include <stdio.h>
 #include <string.h>

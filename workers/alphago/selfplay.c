@@ -1,5 +1,6 @@
 /* selfplay.c - the kind selfplay: a player against itself. */
 #include "workers/alphago/games.h"
+#include "workers/alphago/go_team.h"
 
 static void plan_game(void *self, int seat, int64_t number, struct game_plan *plan) {
     const struct go_team *team = self;
