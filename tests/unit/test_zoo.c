@@ -381,6 +381,9 @@ static void what_does_not_fit_is_refused_by_name(void **state) {
         "{" INPUT
         ", \"trunk\": {\"family\": \"vgg\", \"stages\": \"8 /\"}, \"heads\": [{\"kind\": \"value\"}]}",
         TG_EINVALID, "architecture.trunk.stages", "between /");
+    assert_refused("{" INPUT ", \"trunk\": {\"family\": \"densenet\", \"blocks\": \"3 9 / 3\"}, \"heads\": "
+                   "[{\"kind\": \"value\"}]}",
+                   TG_EINVALID, "architecture.trunk.blocks", "one number each");
     assert_refused(
         "{" INPUT ", \"trunk\": {\"family\": \"dqn\", \"form\": \"nature\"}, \"heads\": [{\"kind\": \"q\"}]}",
         TG_EINVALID, "architecture.layer1.conv", "1x1x32");

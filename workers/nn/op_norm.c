@@ -1,10 +1,14 @@
 /* op_norm.c - batch normalization (Ioffe & Szegedy 2015) and layer normalization (Ba et al. 2016).
  *
- * Batch, training: y = gamma (x - mean) / sqrt(var + eps) + beta over the rows (samples and points) of each
- * channel; the running averages move towards mean and unbiased variance. Inference: the running averages
- * instead. Backward, with xhat = (x - mean) * inv and N rows, per channel: dbeta = sum dy,  dgamma = sum dy
- * xhat,  dx = gamma inv (dy - dbeta / N - xhat dgamma / N) which is one scale and shift of dy and x, so that
- * one pass over the rows writes it. */
+ * Batch, over the N rows (samples and points) of each channel, with inv = 1 / sqrt(var + eps) and
+ * xhat = (x - mean) inv:
+ *
+ *     forward    y = gamma xhat + beta
+ *     backward   dbeta += sum dy;  dgamma += sum dy xhat
+ *                dx += gamma inv (dy - sum dy / N - xhat (sum dy xhat) / N)
+ *
+ * The last is one scale and shift of dy and x, so that one pass over the rows writes it. In training the
+ * running averages move towards the mean and the unbiased variance; in inference they take the place of both. */
 #include <math.h>
 #include <string.h>
 #include "workers/nn/isa.h"

@@ -9,13 +9,15 @@
 #include "workers/zoo/parts.h"
 #include "workers/zoo/zoo.h"
 
+#define BLOCKS_HELP "layers of each block, one number each, between /"
+
 static const struct option_spec options[] = {
     {.name = "blocks",
      .type = OPTION_STRING,
      .min = 1,
      .max = 100,
      .initial = "\"8 / 8 / 8\"",
-     .help = "layers of each block, between /"},
+     .help = BLOCKS_HELP},
     {.name = "growth",
      .type = OPTION_INT,
      .min = 1,
@@ -78,12 +80,20 @@ static tensor transition(struct graph *graph, int number, tensor x, int channels
                       &(struct pool_spec){.kernel = {2, 2}, .average = true});
 }
 
+/* The stages notation with one number a block; -1 when it is not of this form. */
+static int blocks_parse(const char *text, struct stages *out) {
+    int error = stages_parse(text, out);
+    for (int b = 0; b < out->count && !error; b++)
+        error = out->layers[b] == 1 ? 0 : -1;
+    return error;
+}
+
 static tensor build(struct graph *graph, tensor x, const json_t *o, bool training, int classes) {
     (void)training;
     (void)classes;
     struct stages blocks;
-    if (stages_parse(option_string(o, "blocks"), &blocks))
-        return graph_fail(graph, "trunk.blocks", "must be the layers of each block, between /");
+    if (blocks_parse(option_string(o, "blocks"), &blocks))
+        return graph_fail(graph, "trunk.blocks", "must be " BLOCKS_HELP);
     int growth = (int)option_int(o, "growth"), channels = 2 * growth;
     int stride = (int)option_int(o, "stem_stride");
     struct conv_spec stem = {.channels = channels,

@@ -8,7 +8,10 @@
  * The channels are the paper's table 1 (modules 3a to 5b) times `width`. Images here are small, so the stem
  * is one 3x3 convolution, with stride 2 at most, instead of the 7x7 with stride 2 and two poolings. Two
  * auxiliary classifiers hang on modules 4a and 4d in training (the paper adds their losses with weight 0.3):
- * average pooling 5x5 (3x3 on small maps), 1x1 to 128 width, hidden 1024 width, dropout 0.7. */
+ *
+ *     x -- 1x1 to 128 width -- global average (the paper's: 5x5, stride 3, before the 1x1)
+ *       -- hidden, 1024 width -- ReLU -- dropout 0.7 -- classes
+ */
 #include <stdio.h>
 #include "workers/zoo/parts.h"
 #include "workers/zoo/zoo.h"

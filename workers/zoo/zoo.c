@@ -204,12 +204,13 @@ int zoo_check(const json_t *architecture, json_t **checked, struct problem *prob
     return *checked ? TG_OK : TG_ENO_MEMORY;
 }
 
+/* Of the head `classes`; 0 where there is none. */
 static int class_count(const json_t *heads) {
-    size_t i;
-    json_t *head;
-    json_array_foreach((json_t *)heads, i, head) if (!strcmp(json_string_value(json_object_get(head, "kind")),
-                                                             "classes")) return (int)option_int(head,
-                                                                                                "classes");
+    for (size_t i = 0; i < json_array_size(heads); i++) {
+        const json_t *head = json_array_get(heads, i);
+        if (!strcmp(json_string_value(json_object_get(head, "kind")), "classes"))
+            return (int)option_int(head, "classes");
+    }
     return 0;
 }
 
@@ -241,11 +242,11 @@ int zoo_build(const json_t *checked, bool training, struct graph **out, struct p
     if (!graph)
         return problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a network");
     tensor x = build_trunk(graph, checked, training, &shape);
-    size_t i;
-    json_t *head;
-    json_array_foreach(json_object_get(checked, "heads"), i, head)
-        find_head(json_string_value(json_object_get(head, "kind")))
-            ->build(graph, x, head, shape);
+    const json_t *heads = json_object_get(checked, "heads");
+    for (size_t i = 0; i < json_array_size(heads); i++) {
+        const json_t *head = json_array_get(heads, i);
+        find_head(json_string_value(json_object_get(head, "kind")))->build(graph, x, head, shape);
+    }
     int error = graph_finish(graph, problem);
     if (error) {
         graph_destroy(graph);
