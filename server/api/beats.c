@@ -1,7 +1,17 @@
 /* beats.c - POST /tasks/{id}/beat: the task is alive, and this is how far it is.
  *
  * A beat without metrics or log lines touches only memory and is answered at once; one with them is answered
- * after they are on disk. A repeated sequence adds nothing twice. */
+ * after they are on disk. A repeated sequence adds nothing twice.
+ *
+ * Everything is read and checked before anything is done, and unknown members are refused: a beat is taken
+ * whole or not at all. The lease is moved on (sched_beat) before the write is queued, because it is the
+ * beat's arrival that shows life, not the disk's speed.
+ *
+ * Progress is what a beat says last, so it is kept in memory only (live.h) and is not counted in any sum:
+ * units count when their chunk is stored. After a restart of the coordinator the next beat brings it back.
+ *
+ * The answer is how the coordinator speaks to a runner: drain, or how soon it wants the next beat. A third of
+ * the lease, so that two beats may be lost; each second while somebody watches a game of the job. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +225,8 @@ static double share_of(const struct beat_call *call, double before) {
     return share;
 }
 
-/* What is shown of the task from now on. */
+/* What is shown of the task from now on. Another attempt's entry is left alone: this beat was on its way when
+ * the task went to somebody else. */
 static void remember(struct beat_call *call) {
     struct api *api = call->call.api;
     struct live_task *entry = live_find(api->live, call->holder.task);

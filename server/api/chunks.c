@@ -7,7 +7,21 @@
  *
  * A checkpoint's bytes go to the store in several commits, so that other writers are not held up; they count
  * only with the commit of the chunk itself. What breaks off in between is removed: here, or when the store is
- * opened again. */
+ * opened again.
+ *
+ * Small experience is most of all chunks, and goes by store_append: a chunk_insert of it that fails has
+ * changed nothing (server/store/chunks.c). A checkpoint or report may be refused after its row was written,
+ * so those need a savepoint and go by store_write.
+ *
+ * A chunk that is stored already (`known`) is not unfolded again, however large: an agent that lost the
+ * answer to a network of 100 MB does not cost a second unpacking. It still goes through chunk_insert, which
+ * alone decides.
+ *
+ * That the sender is alive is noted before the chunk is stored, whatever becomes of it: one that is refused
+ * is a sign of life as well.
+ *
+ * After the commit, and only then, memory follows (tell_stored): the scheduler's units, the job's rate,
+ * learners that wait for the stream, pages that watch. A repeated chunk tells nobody anything. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,7 +251,8 @@ static int pieces_work(struct store_tx *tx, void *arg, struct problem *problem) 
 static void pieces_written(void *arg, int error, const struct problem *problem) {
     struct chunk_call *call = arg;
     if (error) {
-        call->ready.upload = call->next_piece ? call->ready.upload : 0; /* the first write began it */
+        /* The first write also began the upload, which was rolled back with it: its id is nobody's now. */
+        call->ready.upload = call->next_piece ? call->ready.upload : 0;
         abort_content(call);
     }
     if (call_failed(&call->call, error, problem)) {

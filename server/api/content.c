@@ -2,13 +2,29 @@
  * A data set also goes, piece by piece, to the child that checks it (dataset_check.h), whose word is waited
  * for.
  *
- *      body ──> piece of 256 KiB ──> store_write(content_piece)   at most 4 on their way, else the upload waits
- *                   └──> SHA-256             │ all stored
- *                                            v
+ *      body ──> piece of 256 KiB ──> store_write(content_piece)   at most 4 on their way, else the
+ *       │                                    │ all stored          upload waits
+ *       └──> SHA-256                         v
  *                       content_finish + checkpoint_insert or dataset_insert ──> 201
  *
+ * An upload ends when three things have come: the whole body (`complete`), all its writes (in_flight 0), and
+ * the word of its check (`check` NULL). Whichever is last calls finish(); each of them looks whether the
+ * others are there.
+ *
  * An upload outlives its request when the client hangs up while pieces are being written: it is freed when
- * both are gone. What was never finished is removed by the store. */
+ * both are gone (maybe_free). `replied` says that nobody waits for an answer any more, because there was one
+ * or the client is gone; from then on what comes back is only counted.
+ *
+ * The id of the upload is written by begin_work on the writer thread and read there by the pieces and the
+ * abort, which were queued after it: writes run in the order in which they were queued, so the loop need
+ * never know it.
+ *
+ * Back-pressure: take_data takes less than it is offered, MHD then reads no more from that socket
+ * (http_sink), and TCP tells the client. go_on and check_has_room ask for more.
+ *
+ * Downloads are the same the other way round: one piece in memory, the next one read when MHD asks for it.
+ *
+ * What was never finished is removed by the store. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,7 +172,8 @@ static int send_piece(struct upload *upload) {
     return TG_OK;
 }
 
-/* Keeps the first bytes, as many as the file says its header has. */
+/* Keeps the first bytes, as many as the file says its header has: 8 bytes of length, then that many, but no
+ * more than a header may have, whatever the file says. */
 static int keep_head(struct upload *upload, const uint8_t *data, size_t size) {
     uint64_t wanted = 8;
     if (upload->dataset) {
@@ -500,6 +517,7 @@ static ssize_t pull(void *arg, uint64_t offset, void *data, size_t size) {
     return HTTP_SOURCE_WAIT;
 }
 
+/* A read that is under way writes into our memory: then piece_read frees it. */
 static void release_download(void *arg) {
     struct download *download = arg;
     download->gone = true;
@@ -540,8 +558,11 @@ static void send_content(struct find_call *call) {
                                   .at = offset,
                                   .end = offset + length,
                                   .piece = piece};
-    download->source =
+    struct http_source *source =
         http_reply_source(call->call.request, status, "application/octet-stream", length, &ops, download);
+    if (source) { /* else the download was released with it */
+        download->source = source;
+    }
 }
 
 static int find_content(struct store_tx *tx, void *arg, struct problem *problem) {

@@ -1,10 +1,27 @@
 /* leases.c - POST /workers/{id}/lease: what a worker is to do next.
  *
- *      held? ──> offer: decide, reserve in memory ──> store task_lease (one write each, one commit) ──> answer
- *        │         │ nothing to do
- *        │         └──> park until the scheduler's generation moves, the worker's state changes, or wait_s
- *        │              is over
- *        └── tasks that the worker still has: confirmed, or taken on again after a lapse
+ *     confirm_all: what the worker still has, or gets back after a lapse
+ *        |
+ *        v
+ *     grant: decide, reserve in memory ---> store task_lease, each its own write ---> all written: answer
+ *        |                                                                                   ^
+ *        | nothing to do                                                                     |
+ *        v                                                                                   |
+ *     parked ---- the scheduler's generation has moved and there is something (offer) -------+
+ *        |
+ *        +------- wait_s over, its state changed, another call of this worker --> answer, empty
+ *
+ * The order of confirm and grant matters: what a worker names in `holding` must be known as held before it is
+ * decided whether anything is free, or it could be given its own lapsed task as a new attempt.
+ *
+ * Memory first, then the disk (sched.h): the task is reserved before the write is queued, so that two workers
+ * who ask in one turn of the loop do not get the same one. Each lease is a write of its own and not one for
+ * all, so that one that is refused (its job was cancelled meanwhile) does not take the others with it; they
+ * share a commit anyhow.
+ *
+ * What can have changed when the writes come back: the job may have ended (append_tasks leaves it out), the
+ * client may have hung up (the answer goes nowhere, and its next `holding` gives the tasks back). The call's
+ * memory is the request's, and a request with writes under way has not been replied to, so it is still there.
  *
  * A worker has one call here at a time: a new one answers the one before it, which nobody reads any more.
  * A worker that ends says so ("leaving"): it is offline from then on, and what it does not name in `holding`

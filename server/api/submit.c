@@ -1,8 +1,28 @@
 /* submit.c - POST /jobs: one job, or a set of jobs that name each other, in one transaction.
  *
+ *     on the loop             on the writer thread, one transaction      on the loop, after the commit
+ *     check form, kind,  --->  the key known? its old answer         --->  jobs_open, sched_job_add
+ *     options, inputs,         local names -> ids, inputs settled          answer, with Location
+ *     names, the key           job_insert, each in turn
+ *                              the answer is built, and kept with the key
+ *
  * Everything that can be checked without the store is checked before it is asked: form, kinds, options,
  * inputs, names. Local names become ids inside the transaction; a job may only name jobs before it in the
- * list, so that there are no circles. An Idempotency-Key is looked up and kept in that same transaction. */
+ * list, so that there are no circles. An Idempotency-Key is looked up and kept in that same transaction.
+ *
+ * The answer is built inside as well, from the rows as they are then: it is what a repeated key must give
+ * again, byte by byte, whatever has become of the jobs since.
+ *
+ * A job that names another one in an input waits for it as if it were in `after`. Which of those have not
+ * succeeded yet is asked in the transaction (job_unmet): a job that ends between the check and the insertion
+ * is seen there, and one that ends after it is reported to the scheduler later than this job, because
+ * completions come in the order of commits.
+ *
+ * All or none: a set of which the fifth job is wrong leaves nothing, and the problem's field begins with
+ * jobs.4.
+ *
+ * Out of memory after the commit is the one thing that is not undone: the jobs are stored, and are taken up
+ * at the next start. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

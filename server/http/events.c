@@ -1,3 +1,26 @@
+/* events.c - see events.h. The ring, the clients' positions in it, and what counts as missed.
+ *
+ *     ids      first ... next-1 are in the ring, id i at ring[i % RING]
+ *     client   position: the id that it is to get next
+ *                  < first    the ring has moved past it: reset
+ *                  < next     there is something to look at; what it does not follow is passed over
+ *                  == next    up to date: its connection is suspended until something for it is published
+ *
+ * An event is formatted once, when it is published, and shared by reference: the ring holds one, and each
+ * client that is in the middle of sending it. So an event may leave the ring while it is being sent.
+ *
+ * Missed events. Those of a single job are not worked out while nobody follows the job (events_wanted says
+ * no), yet a page may have asked for the job just before something happened and follow it only now. So it is
+ * remembered, for MISSED jobs, at which id something went unpublished; a client whose last id lies before
+ * that gets a reset. When the table is full the oldest gives way, and its position (missed_forgotten) then
+ * counts against every client that follows any job: too many resets are a reload, too few would be a page
+ * that is wrong for ever.
+ *
+ * Ids begin at the microseconds of the start, so that they rise over restarts: an id of an earlier life is
+ * below `first` and gets its reset like any other that is too old.
+ *
+ * No locks: loop thread only. A client is freed by the release of its source, which MHD calls when the
+ * connection ends, however that comes about; waking it never frees it at once. */
 #include "server/http/events.h"
 
 #include <inttypes.h>
@@ -350,8 +373,9 @@ void events_serve(struct events *events, struct http_request *request) {
     set_position(client, http_header(request, "Last-Event-ID"));
     join(client);
     http_add_header(request, "X-Accel-Buffering", "no");
-    client->source = http_reply_source(request, 200, "text/event-stream", -1, &ops, client);
-    if (client->source) {
+    struct http_source *source = http_reply_source(request, 200, "text/event-stream", -1, &ops, client);
+    if (source) { /* else the client was released with it */
+        client->source = source;
         tell_watch(client);
     }
 }
@@ -372,7 +396,7 @@ static void forget(struct events *events) {
     while (events->first < events->next) {
         drop_first(events);
     }
-    events->first = ++events->next;
+    events->first = ++events->next; /* an id that nobody has: one who stands at the last one is behind, too */
 }
 
 bool events_wanted(struct events *events, unsigned topics, int64_t job) {

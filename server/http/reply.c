@@ -1,4 +1,18 @@
-/* reply.c - from an answer to MHD's response: headers, problems, canned ones, sources, ranges. */
+/* reply.c - from an answer to MHD's response: headers, problems, canned ones, sources, ranges.
+ *
+ * All replies but the canned ones go through send_response, which queues the response (or holds it, see
+ * request.c) and resumes a suspended connection. What comes after that is MHD's, so nothing here looks at the
+ * request again.
+ *
+ * Responses are reference counted by MHD: it keeps its own while it sends, so ours is given up at once. A
+ * canned one is kept and queued many times; it cannot have headers of a single request.
+ *
+ * A source is pulled by MHD when the socket has room. WAIT suspends the connection: MHD would otherwise ask
+ * again in a circle. The source lives as long as the response, that is until the client has it all or is
+ * gone, whatever has become of the request; release() is the one sure sign of the end.
+ *
+ * When even the problem document cannot be made, there is a ready one of constant text (reply_out_of_memory):
+ * an answer is always sent, for a request without one would hold its connection for ever. */
 #include "proto/wire/json.h"
 #include "server/http/internal.h"
 

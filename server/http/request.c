@@ -4,7 +4,26 @@
  *               │ refused: reply at once, the body is not read
  *
  * MHD calls request_access once with the header, once for every piece of body, and once when that is
- * complete. A request that has not been replied to by then is suspended until a reply comes. */
+ * complete. A request that has not been replied to by then is suspended until a reply comes.
+ *
+ * When a reply may be given to MHD is MHD's rule: in the call with the header, or in the one with the
+ * complete body, not between them. So a reply that comes in the midst of the body is held (`held`) and queued
+ * by dispatch.
+ *
+ *     replied in the call with the header    MHD sends it and reads no body: the connection is closed then
+ *     replied while the body comes           held; the body is read on and dropped, up to DISCARD_MAX, so
+ *                                            that the client reads the answer instead of a reset
+ *     replied after the body                 queued at once; a suspended connection is resumed
+ *
+ * The order of check_open is from cheap to dear, and from what protects us to what helps the client: sizes
+ * before the route is looked up, the rate before a token is hashed, the right to ask before a wrong parameter
+ * is explained. The body's type and length come last, and still before a byte of it is accepted.
+ *
+ * Memory. A request's body is counted before it comes where its size is told, piece by piece where it is not
+ * (http_hold); all requests together may hold bodies_max. The request's own memory (http_alloc) and what is
+ * to happen at its end (http_on_free) are one list; when MHD says that it is over, first all that is to
+ * happen is done, newest first, then the memory goes. That may be while nobody has replied only when the
+ * client is gone during the body: a suspended request cannot end. */
 #include "server/http/internal.h"
 
 #include <stdlib.h>

@@ -4,7 +4,17 @@
  * keeps an epoll descriptor of its own, which is readable when one of its sockets is: a uv_poll watches
  * it. What that descriptor does not show are timeouts (uv_timer by MHD_get_timeout) and connections that were
  * resumed or have data buffered already: those "kicks" are served by a uv_prepare, right before the loop
- * would go to sleep. When MHD still has something to do then, a uv_idle keeps the loop from sleeping. */
+ * would go to sleep. When MHD still has something to do then, a uv_idle keeps the loop from sleeping.
+ *
+ * MHD is never run from within one of its own callbacks: they only set `kicked` (http_kick), and the next
+ * turn of the loop runs it. So no callback finds MHD's lists half changed.
+ *
+ * Draining: new requests get 503, those that are there are answered; `drained` is called from run() when none
+ * is left, because a request only ever ends inside MHD_run.
+ *
+ * The end, in this order: MHD_run takes up what was resumed (MHD must not be stopped with suspended
+ * connections), the door's handles close before its connections do, MHD stops, and the loop closes the rest.
+ * The last closing frees the server, so http_destroy may be called from a callback of the loop. */
 #include "server/http/internal.h"
 
 #include <arpa/inet.h>
@@ -193,7 +203,7 @@ static void attach(struct http_server *server) {
     uv_timer_init(server->loop, &server->sweep);
     uv_prepare_init(server->loop, &server->prepare);
     uv_idle_init(server->loop, &server->idle);
-    server->open_handles = 8;
+    server->open_handles = 8; /* the five here, and the door's listener, door and pause */
     server->poll.data = server->timer.data = server->sweep.data = server->prepare.data = server->idle.data =
         server;
     conn_setup(server);
@@ -272,8 +282,7 @@ void http_destroy(struct http_server *server) {
         return;
     }
     server->drained = NULL;
-    MHD_run(
-        server->daemon); /* takes up what was resumed: MHD must not be stopped with suspended connections */
+    MHD_run(server->daemon);
     uv_close((uv_handle_t *)&server->listener, on_closed);
     uv_close((uv_handle_t *)&server->door, on_closed);
     uv_close((uv_handle_t *)&server->pause, on_closed);

@@ -1,4 +1,18 @@
-/* decide.c - the decision, and the texts that say why something waits. Reads only. */
+/* decide.c - the decision, and the texts that say why something waits. Reads only.
+ *
+ * Deciding and doing are apart (sched_lease) so that a decision can be asked for without being taken: for a
+ * parked worker (is there anything now?), for a worker that only wants to hear whether to stop, in tests.
+ *
+ * The texts answer what a person asks: of a worker, why it gets nothing (a constant, it goes out with every
+ * empty lease); of a job, why it does not run (built when the job is looked at). Both must name the nearest
+ * obstacle and no other: somebody who is told "no worker offers engine:gnugo" should be able to act on that
+ * alone. So the order of the tests in sched_job_reason is the order in which obstacles must be removed:
+ * paused, waiting for jobs, being worked on (then there is nothing to explain), backing off, and only then
+ * the workers.
+ *
+ * best_job looks at one job of each group, not at jobs: there are as many groups as there are different
+ * needs, a handful. The reasons do walk all workers; they are asked for by people, not by leases.
+ */
 #include "server/sched/internal.h"
 
 static struct sched_decision nothing(const char *reason) {

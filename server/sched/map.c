@@ -1,4 +1,12 @@
-/* map.c - see map.h. */
+/* map.c - see map.h. Open addressing with linear probing, at most half full; 0 marks an empty slot. The last
+ * slots wrap round to the first.
+ *
+ * Removing leaves no tombstone: those behind the hole move up (Knuth, TAOCP 3, section 6.4, algorithm R). The
+ * tasks of a busy coordinator come and go all day, and tombstones would fill the table with nothing.
+ *
+ * The home is taken from the middle of a multiplication by 2^64 / golden ratio, from bit 20 on: ids come in
+ * sequence, and their low bits alone would put a job's tasks side by side, each probe running into the next.
+ */
 #include "server/sched/map.h"
 
 #include <stdlib.h>

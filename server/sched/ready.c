@@ -4,6 +4,24 @@
  * is hashed from the id, so its shape does not depend on the order of insertion. Serving works at the left
  * end: with a million jobs that path stays in the processor's cache, which keeps a lease as cheap as with a
  * thousand.
+ *
+ *     worker --fits[slot]--> groups[slot] --first--> the job to serve (leftmost)
+ *                                  |
+ *                                 root (treap; left: served before, right: after; rank falls downwards)
+ *
+ * A job is in the tree only while it is ready, and its key must not change there. `leased` is part of the
+ * key, so every lease, lapse and end takes the job out and puts it back (job_unqueue ... job_requeue).
+ * tree_remove asserts that it finds the job by its key: a mutation that forgets this dies in the first test
+ * that does it.
+ *
+ * A treap and not a heap: jobs are also taken from the middle, and job_after must find the next one for a
+ * worker that is unable to do the first. Not a balanced tree of the usual sorts: this is shorter, and a chain
+ * of a million insertions by rising id (the usual order) is as flat as any other.
+ *
+ * `fits` is worked out when a group or a worker comes, not when work is asked for. A group lives as long as a
+ * job refers to it; its slot is then used again.
+ *
+ * The generation goes up only where something became leasable (`more`): it is what wakes parked workers.
  */
 #include "server/sched/internal.h"
 
@@ -155,7 +173,7 @@ static int grow_groups(struct sched *sched) {
 }
 
 static struct group *group_create(struct sched *sched, char **names, size_t count) {
-    size_t slot = 0;
+    size_t slot = 0; /* the first free one, so that every worker's `fits` stays short */
     while (slot < sched->group_count && sched->groups[slot] != NULL)
         slot++;
     if (slot == sched->group_room && grow_groups(sched) != 0)

@@ -241,6 +241,9 @@ int sched_job_pause(struct sched *sched, int64_t id, bool paused) {
 
 /* ---- jobs: end ---- */
 
+/* A job that ends badly takes with it all that wait for it, and all that wait for those. As a list of work
+ * and not by recursion: a chain may be as long as there are jobs. */
+
 static void release_dependent(struct sched *sched, struct job *dependent, int64_t succeeded) {
     for (size_t i = 0; i < dependent->unmet_count; i++) {
         if (dependent->unmet[i] == succeeded) {

@@ -93,7 +93,7 @@ void task_enter_returned(struct task *task, bool may_come_back) {
         task->worker = 0;
     while (after != NULL && after->index > task->index) /* they mostly come in order */
         after = after->previous;
-    list_insert(list, after, task);
+    list_insert(list, after, task); /* by index: the first is the one to hand out next */
 }
 
 void task_enter_backoff(struct sched *sched, struct task *task, int64_t due) {

@@ -1,4 +1,9 @@
-/* timers.c - a binary heap of tasks by due time that knows each task's position, so that a beat can move it.
+/* timers.c - a binary heap of tasks by due time that knows each task's position (timer_at), so that a beat
+ * can move it without looking for it. One heap for both what lapses and what backs off: sched_advance asks
+ * the task which.
+ *
+ * timers_reserve comes before any change of a task's place, so that entering can no longer fail once the task
+ * has left where it was.
  */
 #include "server/sched/internal.h"
 

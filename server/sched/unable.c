@@ -4,6 +4,14 @@
  * time is over; then it stays, with its count of failures, as long as nothing has proved it wrong. Of many
  * tasks that fail at once, because they were begun together, the first counts alone: the others say nothing
  * new.
+ *
+ *     none --unable_note--> waiting --time over--> tried anew --unable_note--> waiting, twice as long
+ *
+ * From either back to none: the worker stores units of the kind, registers or is enabled; or the job has
+ * ended. While it waits another failure changes the reason alone.
+ *
+ * unable_due is the earliest end of all waiting entries or earlier, never later: entries that go leave it as
+ * it is, and unable_advance then looks once for nothing.
  */
 #include "server/sched/internal.h"
 

@@ -2,6 +2,19 @@
  * kept twice.
  *
  * Everything runs in one read transaction, so a live coordinator may go on writing meanwhile.
+ *
+ *     the file      PRAGMA integrity_check, foreign_key_check
+ *     bytes         each chunk and each content against its digest, and a chunk's header against its row
+ *     sums          recomputed from the chunks' rows: units, counts, bytes, totals; dense task rows
+ *     states        what no transition makes: a job that has ended with an open task, a lease of nobody
+ *
+ * Each query returns the rows that are wrong and no others, so that a sound database costs no memory however
+ * large it is; contents are hashed piece by piece as the rows come by, in one pass.
+ *
+ * An error (a file that cannot be read) ends the check and is returned; a fault is told and counted, and the
+ * check goes on: whoever repairs wants to see all of them.
+ *
+ * Chunks whose bytes retention has dropped cannot be hashed; their rows still count in the sums.
  */
 #include "server/store/db.h"
 
@@ -89,6 +102,7 @@ struct content_hash {
     struct sha256 hash;
 };
 
+/* The rows of one content have come to their end. */
 static void close_content(struct content_hash *state) {
     uint8_t digest[SHA256_BYTES];
     if (state->content == 0)

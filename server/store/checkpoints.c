@@ -126,6 +126,8 @@ int resume_find(struct store_tx *tx, int64_t task, struct resume_pair *out) {
     return error ? error : out->state_row == 0 ? TG_ENOT_FOUND : 0;
 }
 
+/* Remembers what the attempt starts from, so that attempt_advanced can tell whether it got further. -1: from
+ * nothing, so that a first pair at step 0 counts. */
 int attempt_begins(struct store_tx *tx, int64_t task) {
     struct resume_pair pair;
     int error = resume_find(tx, task, &pair);
@@ -208,6 +210,9 @@ static int too_many(struct store_tx *tx, const struct checkpoint_new *newest, bo
     return error;
 }
 
+/* The one whose neighbours in step lie closest together goes. The first and the last have one neighbour only,
+ * so their gap is NULL and they stay. The row numbers by age keep the newest CHECKPOINT_ROWS_MIN out of it.
+ * Window functions and not a loop over rows: the choice and the removal are one statement. */
 static int drop_one(struct store_tx *tx, const struct checkpoint_new *newest, struct freed *freed) {
     sqlite3_stmt *stmt;
     int error = db_bind(
@@ -225,6 +230,8 @@ static int drop_one(struct store_tx *tx, const struct checkpoint_new *newest, st
     return error ? error : db_each(tx, stmt, note_freed, freed);
 }
 
+/* Ends also when nothing can go: all that is left is the newest, an end of the run, or an open job's input.
+ * */
 static int thin_out(struct store_tx *tx, const struct checkpoint_new *newest, struct freed *freed) {
     bool more = true;
     int error = 0;
@@ -255,6 +262,7 @@ int checkpoint_tidy(struct store_tx *tx, const struct checkpoint_new *newest, in
     return error ? error : free_contents(tx, &freed);
 }
 
+/* Training states of what is over, but for those that an open job was given by their digest. */
 int checkpoint_retain(struct store_tx *tx, int limit, int *dropped) {
     TG_ASSERT(tx->writable);
     struct freed freed = {.count = 0};

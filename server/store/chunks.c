@@ -2,8 +2,30 @@
  *
  * One chunk_insert keeps, in its transaction: the chunk's row, the task's and the job's units, the job's
  * totals (one row a counter), its counts and its game. The sums are written once for all chunks of a
- * transaction (sums.c). store_check recomputes each of these sums from the
- * chunks' rows.
+ * transaction (sums.c). store_check recomputes each of these sums from the chunks' rows.
+ *
+ *     chunks   id = cursor | job task attempt seq (unique) | units size digest counters | data, or NULL
+ *     games    id = the cursor of the chunk that brought it | what lists show | sgf
+ *
+ * Exactly once. (task, attempt, seq) is a chunk's name; the row is never deleted, so a name is known for
+ * ever:
+ *
+ *     name is new, the lease is the sender's        stored, counted             201
+ *     name is known, same size and digest           nothing changes             200, also without the lease
+ *     name is known, another chunk                  TG_ECHUNK_CONFLICT
+ *     name is new, the lease is not the sender's    TG_ELEASE_LOST
+ *
+ * The usual case is the first one, and it costs one INSERT ... ON CONFLICT DO NOTHING and no look-up: the
+ * unique index is asked by the INSERT itself. Only when that did nothing, or the fence refuses, is the name
+ * looked up.
+ *
+ * Most chunks come by store_append, without a savepoint, which asks that a chunk_insert that fails has
+ * changed nothing. So whatever can refuse is asked before the INSERT: the task, the fence, the units. What
+ * comes after it (a checkpoint's or report's rows, which can refuse) is therefore never sent by that way; see
+ * server/api/chunks.c.
+ *
+ * The id is the cursor of the log, and readers tail it by "id > cursor". There is one writer, so ids become
+ * visible in their order and a reader cannot overtake one that is still being written.
  *
  * Retention drops bytes, never rows: a replayed chunk is still recognized by its digest, and sums stay
  * provable. A job's retained_from is a watermark: chunks below it have no bytes. SQLite reuses the freed
@@ -22,6 +44,8 @@ int blake2b_chunks_until(struct store_tx *tx, int64_t *id) {
     return db_int(tx, id, "SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'blake2b_chunks'", "");
 }
 
+/* Chunks of an older schema have BLAKE2b digests. The new ones' digest is known already; only a replay of an
+ * old one is hashed again. */
 static int digest_as_stored(struct store_tx *tx, int64_t cursor, const struct chunk_ready *chunk,
                             uint8_t digest[CHUNK_DIGEST_BYTES]) {
     int64_t until;
@@ -115,6 +139,7 @@ static const char *text_of(const json_t *object, const char *name) {
     return text == NULL ? "" : text;
 }
 
+/* With the chunk's id: a chunk has one game at most, and a game's page needs no second index. */
 static int insert_game(struct store_tx *tx, int64_t chunk, int64_t job, int64_t task, const json_t *game,
                        int64_t now_ms) {
     return db_run(tx,
@@ -168,6 +193,7 @@ static int store_checkpoint(struct store_tx *tx, const struct task_holder *holde
     int error = chunk->upload ? content_finish(tx, chunk->upload, chunk->sha256, (int64_t)chunk->body.size,
                                                &checkpoint.content, &existed, problem)
                               : content_find(tx, chunk->sha256, &checkpoint.content, &bytes);
+    /* It was there when the caller looked (server/api/chunks.c), in a transaction before this one. */
     if (error == TG_ENOT_FOUND)
         return problem_set(problem, TG_EBUSY, NULL, "the same content was just removed; send it again");
     if (!error)
@@ -242,7 +268,7 @@ int chunk_insert(struct store_tx *tx, const struct task_holder *holder, int64_t 
     TG_ASSERT(tx->writable && chunk->header != NULL);
     *out = (struct chunk_stored){0};
     int error = insert_or_find(tx, holder, seq, chunk, now_ms, out, problem);
-    if (tx->appending)
+    if (tx->appending) /* store.c writes the sums, once for the whole group */
         return error;
     if (error) {
         sums_drop(tx);

@@ -6,7 +6,17 @@
  *
  * Pieces are committed as they arrive, under a content without a digest; content_finish gives it the digest.
  * So a large upload never holds a transaction open, and one that breaks off leaves nothing that could be
- * found.
+ * found: every look-up is by digest. Such remains are removed when the store is opened.
+ *
+ * Two uploads of the same bytes at once are both stored; the one that finishes second finds the digest there
+ * and drops its own pieces. Knowing the digest before the bytes have come would need the sender's word for
+ * it.
+ *
+ * A content lives as long as a row of checkpoints or data sets names it. That is asked by content_free, when
+ * a name has gone; a count of names in the row would be one more sum to keep right.
+ *
+ * Pieces of 256 KiB: small enough to be written between other people's requests, large enough that a row
+ * costs nothing beside its bytes.
  */
 #include "server/store/db.h"
 

@@ -1,4 +1,19 @@
-/* jobs.c - jobs: insert, read, list, change of state. The picture is in store_tx.h. */
+/* jobs.c - jobs: insert, read, list, change of state. The picture is in store_tx.h.
+ *
+ *     queued --first lease--> running --last task done--> succeeded
+ *        |  ^                  |  |
+ *        |  +--resume----+     |  +--- a task failed for good, or job_end ---> failed, succeeded, cancelled
+ *        +--pause--> paused <--+       (from queued and paused, too)
+ *
+ * An ended state is never left. Resuming goes to running when the job had begun (started_ms), else to queued.
+ *
+ * A job is one row until its tasks are leased. The ids of its tasks are a range that begins where the range
+ * of the job before it ended, so task ids rise with job ids and a task's job is found by its id alone
+ * (read_range in tasks.c). That holds because the writer is one thread and jobs are never deleted.
+ *
+ * Lists have a statement for each index that can serve them, chosen by what is asked for: SQLite plans
+ * without knowing the values, and a million jobs are not to be read for a page of fifty.
+ */
 #include "proto/wire/json.h"
 #include "server/store/db.h"
 

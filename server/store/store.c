@@ -1,9 +1,38 @@
 /* store.c - opening, the request queues, the writer with its group commit, the readers. See store.h.
  *
  * One mutex guards the queues, the list of finished requests and the counters; it is held for a few pointer
- * assignments, never across SQLite. A request is owned by: its caller until accepted, a queue, the thread
- * that runs it, the finished list, store_deliver. Synchronous requests live on their caller's stack and skip
- * the finished list.
+ * assignments, never across SQLite. A request is owned by one of these at a time, and so needs no lock
+ * itself:
+ *
+ *     caller --accept--> queue --pop--> the thread that runs it --finish--> finished list --> store_deliver
+ *                                                        \--synchronous--> back to its caller's stack
+ *
+ * A group (run_group) is one transaction. What can go wrong in it, and who hears of it:
+ *
+ *     BEGIN fails               the first request gets the error; nothing else is taken from the queue
+ *     a request fails           it alone: its savepoint is rolled back, the group goes on
+ *     an append fails           it alone, since it has changed nothing. When it has, there is no savepoint to
+ *                               go back to: the group is lost
+ *     the transaction is gone   SQLite rolls all of it back by itself after some errors (disk full, I/O): the
+ *                               group is lost
+ *     COMMIT fails              the group is lost
+ *
+ * A group that is lost: those of its requests that had succeeded get the error too (fail_group), for none of
+ * what they did is on disk, and no `done` has been called yet that could have told somebody else. Requests
+ * that are still queued are not touched; they make the next group. So nobody's answer depends on what another
+ * request was doing, except that it may have to be sent again.
+ *
+ * The size of a group is not tuned. It is whatever has come while the one before was syncing, so a quiet
+ * store answers after one sync and a busy one pays the sync once for up to group_max.
+ *
+ * Opening, in this order: the lock (two coordinators would both lease), the writer's connection, the
+ * migration, and only then the readers, which need the schema. Unfinished uploads go while nobody can be
+ * uploading. Closing: no more requests are accepted, the threads empty their queues and end, their
+ * completions run, and then the connections close; so store_close, too, completes every request exactly once.
+ *
+ * Not done: waiting a little for a group to fill. It would slow down the quiet store for the sake of a
+ * number. No priorities among writes: their order is part of the contract. A reader that is slow holds up one
+ * of the reader threads, and with it the growth of the log (backfill.c), but never a write.
  */
 #include "server/store/store.h"
 
@@ -114,7 +143,7 @@ static void finish(struct store *store, struct request *list) {
             list->finished = wake = true;
             continue;
         }
-        notify |= store->finished == NULL;
+        notify |= store->finished == NULL; /* else it was told already and has not come yet */
         *store->finished_last = list;
         store->finished_last = &list->next;
     }
@@ -210,7 +239,7 @@ static void run_group(struct store *store, struct request *first) {
     bool committed = false;
     int64_t commit_ns = 0;
     int error = db_run(db, "BEGIN IMMEDIATE", "");
-    bool alive = error == 0;
+    bool alive = error == 0; /* there is a transaction that can still be committed */
     for (struct request *request = first; request != NULL;
          request = alive ? next_of_group(store, taken) : NULL) {
         *last = request;
@@ -258,6 +287,8 @@ static void *writer_main(void *arg) {
 
 /* ---- the readers ---- */
 
+/* In a transaction, so that all the statements of one `work` see one state. COMMIT ends it as cheaply as
+ * ROLLBACK would: nothing was written. */
 static void run_read(struct store *store, struct store_tx *db, struct request *request) {
     request->error = db_run(db, "BEGIN", "");
     if (request->error)
@@ -333,6 +364,8 @@ int store_read(struct store *store, store_work work, store_done done, void *arg)
 
 static int submit_and_wait(struct store *store, struct queue *queue, store_work work, void *arg,
                            struct problem *problem) {
+    /* On our stack: it is not left before `finished`, which finish() sets as the last thing that it does to
+     * it. */
     struct request request = {.work = work, .arg = arg, .synchronous = true};
     int error = accept_request(store, queue, &request);
     if (error)
@@ -361,7 +394,7 @@ int store_deliver(struct store *store) {
     store->finished = NULL;
     store->finished_last = &store->finished;
     pthread_mutex_unlock(&store->mutex);
-    int count = 0;
+    int count = 0; /* without the mutex from here on: a `done` may queue more */
     for (struct request *next; list != NULL; list = next, count++) {
         next = list->next;
         if (list->done != NULL)
@@ -369,7 +402,7 @@ int store_deliver(struct store *store) {
         free(list);
     }
     pthread_mutex_lock(&store->mutex);
-    store->pending -= count;
+    store->pending -= count; /* only now: "nothing is pending" means that every `done` has returned */
     pthread_mutex_unlock(&store->mutex);
     return count;
 }

@@ -5,6 +5,17 @@
  * written once, before the commit and before any other request of the group looks (store.c). What is read of
  * a task or job on the way is kept as long. A place that runs out is made by writing what is there.
  *
+ * So a sum in memory is either already in the database or of this transaction:
+ *
+ *     sums_begin ... count ... sums_add_total      chunk after chunk, nothing written
+ *     sums_flush     before a savepoint and before COMMIT: written, forgotten
+ *     sums_drop      the transaction is given up: forgotten
+ *
+ * Two sorts of numbers are kept of a task and a job, and must not be mixed up: what is to be added to the row
+ * (`added`, `units`, ...) and what the row will then say (`units_done`), which the fence and the answer use.
+ *
+ * The tables are small and searched from the front: a group of chunks has few tasks and jobs.
+ *
  * The order of a sum of reals is another one than chunk by chunk; store_check allows for that. */
 #include "server/store/db.h"
 

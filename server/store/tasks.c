@@ -1,4 +1,29 @@
-/* tasks.c - tasks: lease, lapse, done, fail. The picture and the fence are described in store_tx.h. */
+/* tasks.c - tasks: lease, lapse, done, fail. The picture and the fence are described in store_tx.h.
+ *
+ * Every transition reads the row first (read_brief), checks the fence, and only then writes: a function that
+ * returns an error has changed nothing but what its savepoint takes back. All of them may be sent twice, by
+ * an agent whose answer was lost:
+ *
+ *     lease again     refused: the attempt's number is not one more than the row's
+ *     regrant again   fine, it is leased already
+ *     lapse again     fine, nothing fits any more
+ *     done again      "repeated": the row is done and still names this holder
+ *     fail again      lease_lost, for a failed attempt clears its worker. The agent then lets it go, which is
+ *                     right: it has nothing more to tell
+ *
+ * Three kinds of failure (fail_attempt):
+ *     counted        the task failed; with the max_failures-th its job fails
+ *     not counted    the attempt has brought the task on, or the worker is to blame
+ *     hopeless       the job asks for something that no attempt can do: the first one is enough
+ *
+ * An attempt with nothing left to do is complete, whatever it says: task_fail after the last chunk ends as
+ * done.
+ *
+ * Done tasks keep their row for ever: with the chunks they are what store_check proves sums from.
+ *
+ * Not done: a table of attempts. What people ask about (how often, by whom last, why it failed) is in the
+ * row, the rest is in the job's log.
+ */
 #include "server/store/db.h"
 
 #include <stdlib.h>
@@ -134,6 +159,8 @@ static bool same_holder(const struct brief *task, const struct task_holder *hold
     return task->worker == holder->worker && task->attempt == holder->attempt;
 }
 
+/* PENDING as well: a lease that has lapsed but that nobody else has got is still as good as its holder's
+ * work. */
 static bool holds(const struct brief *task, const struct task_holder *holder) {
     return same_holder(task, holder) && (task->state == TASK_LEASED || task->state == TASK_PENDING);
 }
@@ -164,6 +191,7 @@ struct job_range {
     enum job_state state;
 };
 
+/* The job whose range the task's id lies in: a task need not have a row yet. */
 static int read_range(struct store_tx *tx, int64_t task, struct job_range *out) {
     sqlite3_stmt *stmt;
     int error =

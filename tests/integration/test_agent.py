@@ -453,6 +453,28 @@ def the_coordinator_drains_and_stops(t):
         t.equal(os.listdir(worker.data / "spool"), [], "the spool")
 
 
+def a_task_stopped_while_the_disk_is_full_ends_all_the_same(t):
+    fake = coordinator(t)
+    number = fake.add_task(units=3)
+    spool = t.folder("agent") / "spool"
+    blocked = [spool / f"{number}-1-00000000-1-1.chunk.tmp", spool / f"{number}-1.end.tmp"]
+    for path in blocked:
+        path.mkdir(parents=True)  # in the way of the file that would be written
+    worker = agent(t, fake, data=spool.parent)
+    logged(worker, "nothing is lost, trying again")
+    fake.actions[number] = "stop"
+    logged(worker, "the coordinator stopped the task")
+    logged(worker, f"{number}-1.end: creating the file failed")  # the chunk waits no longer: the end does
+    for path in blocked:
+        path.rmdir()
+    fake.wait(lambda: fake.tasks[number]["fails"], LONG, "the end of the stopped task")
+    t.equal(fake.tasks[number]["fails"][0]["code"], "cancelled", "its code")
+    fake.actions.clear()
+    wait_all_done(fake)
+    every_unit_once(t, fake)
+    t.equal(worker.stop(), 0, "exit code")
+
+
 def inputs_are_fetched_resumed_and_kept(t):
     fake = coordinator(t)
     data = random.Random(1).randbytes(3 << 20)
@@ -703,6 +725,7 @@ if __name__ == "__main__":
         the_first_signal_finishes_the_unit,
         the_second_signal_stops_at_once,
         the_coordinator_drains_and_stops,
+        a_task_stopped_while_the_disk_is_full_ends_all_the_same,
         inputs_are_fetched_resumed_and_kept,
         a_stream_becomes_a_file,
         the_cache_forgets_what_was_used_longest_ago,

@@ -1,3 +1,36 @@
+/* agent.c - see agent.h. What the agent asks of the coordinator for itself, and when.
+ *
+ *               register                      lease, wait_s 0, naming
+ *              for an id        its spool     all that the spool holds
+ *     no id -------------> id -----------> spool open ------------> reclaimed ---+
+ *       ^                                                              ^         |
+ *       |                                                              +---------+
+ *       +--- from each of them: 404, it does not know us any more        lease, wait_s 30,
+ *                               421, it is another coordinator           for ever
+ *
+ * One call at a time (`call`), and one reason at most to wait before the next (`pause`, `switching`). Every
+ * event ends in move_on(), which looks at all of it anew and starts what is missing; so no event need know
+ * what the others were about to do.
+ *
+ * Why the first lease does not wait: the attempts in the spool stand still until they are told whether they
+ * still have their lease, and a long poll would tell them only when there is new work. A drain lets that call
+ * end for the same reason, while it cancels a later one.
+ *
+ * The end comes in three steps, and each flag stays once it is set:
+ *     draining      no new task; runners finish their unit. Set by the first signal or by the coordinator
+ *     leaving       runners are killed, attempts leave their files (TASK_LEAVING)
+ *     signing_off   no attempt is left; the last word is on its way, for SIGN_OFF_MS at most. Then `ended`
+ *
+ * Attempts are owned here. They call back from deep inside themselves (on_changed), so they are freed by a
+ * timer of no delay, `sweep`, when nothing of theirs is on the stack.
+ *
+ * Another coordinator (turn_to): attempts leave their files in the spool of the one before and must all be
+ * gone before its spool is closed, because their jobs on the thread pool still use it. Until then `switching`
+ * holds every other call back.
+ *
+ * Not done: no second lease call for a second free place. One answer brings as many tasks as there are
+ * places.
+ */
 #include "workers/agent/agent.h"
 
 #include <stdio.h>
@@ -15,10 +48,6 @@
 #include "workers/agent/folder.h"
 #include "workers/agent/machine.h"
 #include "workers/agent/wait.h"
-
-/* What the agent asks of the coordinator is one call at a time: register until there is an id, then lease
- * whenever a runner's place is free. Every event ends in move_on(), which looks at all of it anew and starts
- * what is missing. */
 
 enum {
     PROTOCOL_MIN = 1,
@@ -145,6 +174,7 @@ static void enter(struct agent *agent) {
         again_later(agent, REFUSED_PAUSE_MS);
     }
     agent->switching = false;
+    /* Without a spool we go back to registering, which must reach whatever coordinator is there. */
     caller_set_coordinator(agent->services.caller, error ? "" : agent->coordinator);
     cache_set_coordinator(agent->services.cache, agent->coordinator);
     move_on(agent);
@@ -167,6 +197,8 @@ static void turn_to(struct agent *agent, const char *coordinator) {
     uv_timer_start(&agent->sweep, on_sweep, 0, 0);
 }
 
+/* Which other one answers is not known yet: registering tells. The attempts go on until then, their calls are
+ * tried again; perhaps it was a mistake of a proxy and the right one is back by then. */
 static void on_misdirected(void *context) {
     struct agent *agent = context;
     if (!agent->registered || agent->leaving || agent->signing_off)
@@ -233,7 +265,8 @@ static void do_register(struct agent *agent) {
 
 /* ---- leases ---- */
 
-/* Every lease that we have: the coordinator takes back at once what a worker does not name. */
+/* Every lease that we have, the ended ones that still wait for delivery too: the coordinator takes back at
+ * once what a worker does not name. */
 static json_t *holding(const struct agent *agent) {
     json_t *list = json_array();
     for (size_t i = 0; i < agent->count; i++) {
@@ -311,6 +344,8 @@ static void take_lease_answer(struct agent *agent, const json_t *body) {
     (void)json_get_string(body, "wait_reason", 256, &reason, NULL);
     if (!agent->draining)
         wait_set(&agent->waiting, now, "%s", reason);
+    /* It did not wait though we asked it to (it is draining, or its disk is full): not to ask in a circle.
+     * The random part keeps a fleet from asking in one instant. */
     if (now - agent->asked_ms < EMPTY_PAUSE_MS)
         again_later(agent, EMPTY_PAUSE_MS + (int64_t)randombytes_uniform(EMPTY_PAUSE_MS));
     else
@@ -429,6 +464,7 @@ static void move_on(struct agent *agent) {
         do_register(agent);
         return;
     }
+    /* Fewer than none: a spool of a time with more runners. Nothing that was begun is given up for that. */
     int free_places = agent->config.runners - count_running(agent);
     if (!agent->reclaimed) {
         ask_for_work(agent, agent->draining || free_places < 0 ? 0 : free_places);
@@ -484,7 +520,8 @@ void agent_leave(struct agent *agent, const char *why) {
     }
     call_cancel(agent->call);
     agent->call = NULL;
-    agent->kept = holding(agent);
+    agent->kept =       /* before they leave */
+        holding(agent); /* now: an attempt that leaves is no longer told from one that is forgotten */
     for (size_t i = 0; i < agent->count; i++)
         attempt_leave(agent->attempts[i]);
     uv_timer_start(&agent->sweep, on_sweep, 0, 0);
@@ -538,6 +575,8 @@ static int open_caller(struct agent *agent, uv_loop_t *loop, struct problem *pro
     return error;
 }
 
+/* The lock before everything else: what is opened after it may be in another agent's use. The spool is not
+ * opened here; whose it is, the registration tells. */
 static int open_all(struct agent *agent, uv_loop_t *loop, struct problem *problem) {
     char path[4096];
     int error = folder_open(agent->config.data, &agent->lock, problem);

@@ -1,3 +1,21 @@
+/* attempt.c - see attempt.h. The loop over task.h's steps, and the steps that concern the spool.
+ *
+ * The three files of an attempt (attempt_private.h) meet in step(): whatever happens (a job of the thread
+ * pool is back, an answer has come, the runner has spoken) is told to the state machine with a task_on_...()
+ * and ends in step(), which does all that task_next() then asks for. No callback decides what comes next.
+ *
+ * What keeps it alive. It is destroyed only when attempt_is_over: the machine has parked, `jobs` is 0. `jobs`
+ * counts what comes back whatever we do: spool jobs, which the thread pool cannot call back, and the fetch of
+ * the inputs. Calls to the coordinator are not counted; they are cancelled and then never call back. The two
+ * timers are closed last, and the second closing frees it.
+ *
+ * A full disk. A job that fails is kept in `retrying` and started again after DISK_RETRY_MS, as often as it
+ * takes; its bytes stay in memory and, for a chunk, the runner stays paused, so nothing grows. There is one
+ * such place, because at most one job waits for another result: a lease, a chunk, or the end. Where an end
+ * comes upon a chunk that waits, the chunk gives way (abandon_retry): it never counted as received.
+ *
+ * Loop thread only.
+ */
 #include "workers/agent/attempt_private.h"
 
 #include <stdarg.h>
@@ -70,7 +88,8 @@ void attempt_job_retry(struct attempt *attempt, struct spool_job *job) {
     uv_timer_start(&attempt->retry, on_retry, DISK_RETRY_MS, 0);
 }
 
-/* The agent stops while a job waits for space: its bytes were never received, the unit is done again. */
+/* Gives up a job that waits for space: its bytes were never received, the unit is done again. done() sees
+ * that the job has failed and that the attempt is past using it. */
 static void abandon_retry(struct attempt *attempt) {
     struct spool_job *job = attempt->retrying;
     if (!job)
@@ -117,6 +136,7 @@ static void on_forgotten(struct spool_job *job) {
     step(attempt);
 }
 
+/* What is to be kept for a person goes to refused/ first: forgetting removes every chunk that it finds. */
 static void forget(struct attempt *attempt);
 
 static void on_all_set_aside(struct spool_job *job) {
@@ -200,6 +220,7 @@ static void fetch(struct attempt *attempt) {
     attempt->jobs++;
 }
 
+/* The fetch is the one thing in `jobs` that can be called back. */
 static void cancel_fetch(struct attempt *attempt) {
     if (attempt->inputs && attempt->task.busy[STEP_FETCH]) {
         inputs_release(attempt->inputs);
@@ -221,7 +242,7 @@ static void do_step(struct attempt *attempt, enum task_step step) {
     case STEP_START:
         attempt_start_runner(attempt);
         break;
-    case STEP_KILL:
+    case STEP_KILL: /* ignoring first: a kill delivers what the runner had written before it */
         runner_ignore_frames(attempt->runner);
         runner_kill(attempt->runner);
         break;
@@ -247,6 +268,9 @@ static void do_step(struct attempt *attempt, enum task_step step) {
 /* Everything comes back here: does what can be done, then tells the agent. */
 static void step(struct attempt *attempt) {
     enum task_state before = attempt->task.state;
+    bool chunk_waits = attempt->retrying && attempt->retrying->operation == SPOOL_PUT_CHUNK;
+    if (chunk_waits && before >= TASK_CLOSING)
+        abandon_retry(attempt);
     if (before >= TASK_FORGETTING) { /* first: what is cancelled here does not come back to do the rest */
         cancel_fetch(attempt);
         attempt_calls_cancel(attempt);
@@ -266,6 +290,7 @@ void attempt_go(struct attempt *attempt) {
     step(attempt);
 }
 
+/* The units are counted for the log alone, which is the only trace of what is dropped. */
 void attempt_lost(struct attempt *attempt, const char *why, bool unknown) {
     if (attempt->task.state >= TASK_FORGETTING)
         return;
@@ -395,6 +420,8 @@ int attempt_lease(struct services *services, json_t *lease, attempt_changed_fn c
     return 0;
 }
 
+/* What the machine needs to know of the spool. A missing lease counts as damage: without it the task cannot
+ * be done, only ended. */
 static struct task_past past_of(const struct spool_attempt *found, struct task_end *end) {
     struct task_past past = {.newest_ends_unit = true, .broken = found->broken || !found->lease};
     if (found->chunk_count > 0) {
@@ -433,6 +460,8 @@ int attempt_resume(struct services *services, const struct spool_attempt *found,
         memcpy(attempt->chunks, found->chunks, found->chunk_count * sizeof *attempt->chunks);
     }
     task_init_found(&attempt->task, units, before, &past);
+    /* Killed while its files were being removed: the machine counts its chunks as sent, none is in the list.
+     */
     if (found->chunk_count == 0)
         attempt->first_chunk = attempt->task.stored;
     return 0;

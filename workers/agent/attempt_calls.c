@@ -1,3 +1,27 @@
+/* attempt_calls.c - what an attempt tells the coordinator: chunks, beats, its end.
+ *
+ *     upload   the chunk task->sent: read from the spool (on the pool), checked, posted; in order, one at
+ *              a time
+ *     beat     every beat_s, from fetching the inputs until the end is told
+ *     tell     done or fail, when every chunk has its 2xx. Before it one last beat, if there is news: a beat
+ *              after the end would be refused, and the runner's last lines say why it failed
+ *
+ * Each is a call of call.h: it is tried until there is an answer that stands, so what is left to decide here
+ * is what such an answer means.
+ *
+ *     answer            upload                    beat             done or fail
+ *     2xx               next chunk                do what it says  the files go
+ *     lease_lost, 404   the lease is lost         the same         the same
+ *     any other 4xx     attempt fails, the chunk  logged, goes on  done: becomes a fail; fail: given up,
+ *                       goes to refused/                           the lease will lapse
+ *
+ * 404 is a task that the coordinator does not know: its database is another one than before. What it does not
+ * have nobody has, so the chunks are kept in refused/ for a person instead of being dropped.
+ *
+ * The chunk is read from the disk again although it was in memory a moment ago: after a restart it is not,
+ * what was written is what must be right (its checksum is verified here), and an agent whose coordinator is
+ * away holds no chunk in memory but the one that it is about to send.
+ */
 #include "workers/agent/attempt_private.h"
 
 #include <stdio.h>
@@ -69,6 +93,7 @@ static void on_uploaded(void *context, const struct http_answer *answer) {
 
 static void on_read(struct spool_job *job) {
     struct attempt *attempt = job->context;
+    /* The lease was lost, or the agent stops, while the pool was reading. */
     if (attempt->task.state >= TASK_FORGETTING) {
         upload_over(attempt);
         task_again(&attempt->task, STEP_UPLOAD);
@@ -142,7 +167,7 @@ static void on_beat(void *context, const struct http_answer *answer) {
         lost(attempt, answer);
         return;
     }
-    outbox_answered(attempt->outbox);
+    outbox_answered(attempt->outbox); /* refused for good, too: the same batch would be refused again */
     if (ok(answer))
         obey(attempt, answer);
     else
@@ -159,6 +184,8 @@ static void send_beat(struct attempt *attempt) {
                                    .lane = HTTP_CONTROL,
                                    .content_type = "application/json",
                                    .timeout_s = BEAT_TIMEOUT_S};
+    /* beat_prepare: a beat that is tried again carries the newest progress. The cap: back-off must not turn a
+     * short absence of the coordinator into a lapsed lease. */
     struct call_options options = {.prepare = beat_prepare, .cap_ms = attempt->services->beat_s * 1000};
     if (call_start(attempt->services->caller, &request, &options, on_beat, attempt, &attempt->beat) != 0)
         uv_timer_start(&attempt->beat_timer, on_beat_timer, 1000, 0);
@@ -216,6 +243,7 @@ static json_t *tell_body(const struct attempt *attempt) {
         return fail_body(attempt);
     json_t *body = json_pack("{s:I, s:I, s:I}", "worker", worker, "attempt", number, "chunks",
                              (json_int_t)task->end.chunks);
+    /* A drained attempt ends early: the units say that this is meant, else it would count as a failure. */
     if (body && task->units_before + task->end.units < task->units)
         json_object_set_new(body, "units", json_integer(task->end.units));
     return body;
@@ -287,6 +315,8 @@ static void on_last_beat(void *context, const struct http_answer *answer) {
 }
 
 void attempt_tell(struct attempt *attempt) {
+    /* A beat under way is cancelled, not awaited; its batch is still the outbox's, and the last beat sends
+     * it. */
     uv_timer_stop(&attempt->beat_timer);
     call_cancel(attempt->beat);
     attempt->beat = NULL;

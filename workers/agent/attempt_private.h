@@ -25,10 +25,10 @@ struct attempt {
     /* chunks on disk: numbers first_chunk .. task.stored-1 */
     struct spool_chunk *chunks;
     uint32_t first_chunk;
-    bool set_aside;   /* what was not sent goes to refused/ before the rest is forgotten */
-    struct wait disk; /* "spool: waiting, the disk is full" */
-    uv_timer_t retry; /* of a spool job that failed */
-    struct spool_job *retrying;
+    bool set_aside;             /* what was not sent goes to refused/ before the rest is forgotten */
+    struct wait disk;           /* "spool: waiting, the disk is full" */
+    uv_timer_t retry;           /* of a spool job that failed */
+    struct spool_job *retrying; /* that job; NULL: none waits */
     /* inputs and runner */
     struct inputs *inputs;
     json_t *local_inputs; /* {"inputs", "resume"}, with paths */

@@ -1,3 +1,28 @@
+/* cache.c - see cache.h. Which files are here, who uses them, and which one goes next.
+ *
+ * An entry is a file that is here, or one that is being loaded, with the fetches that want it:
+ *
+ *     cache_get ---> loading ---> here, in use ---> here, unused ---> evicted
+ *                      |  |          ^   cache_get     |
+ *                      |  |          +-----------------+
+ *                      |  +-- failed: its fetches are answered with the problem; the entry goes with the last
+ *                      +-- the last fetch lets go: the transfer is cancelled, the part stays
+ *
+ * A fetch is in its entry's list from cache_get to cache_release, answered or not; an entry with fetches is
+ * in use and is never evicted. So a path that was given out is a file until it is released.
+ *
+ * done() never comes from within cache_get: a fetch of a file that is here answers through a timer of its
+ * own, so that a caller need not be prepared for being called back before it has the fetch in its hand.
+ *
+ * done() may release any fetch, its own too, and with the last one the entry. So on_downloaded holds the
+ * entry by a fetch on its own stack while it calls back.
+ *
+ * What is on disk is the truth: the list is read from the folder at the start, and the time of last use is
+ * the file's time of change, so that it survives us. Parts and ETags are not entries; they do not count
+ * against the limit until they are whole. The limit is a wish: files in use may pass it.
+ *
+ * Not done: an index by hash. The files are few (networks and data sets), a list does.
+ */
 #include "workers/agent/cache.h"
 
 #include <dirent.h>
@@ -9,10 +34,6 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "workers/agent/download.h"
-
-/* An entry is a file that is here, or one that is being loaded, with the fetches that want it. A fetch of a
- * file that is here answers through a timer of its own, so that done() never comes from within cache_get().
- */
 
 struct entry {
     struct cache *cache;
@@ -217,7 +238,7 @@ static void on_downloaded(void *context, const struct problem *problem) {
         log_info("cache", "loaded %s, %lld bytes", entry->digest, (long long)entry->bytes);
     }
     struct cache_fetch keep = {.entry = entry, .answered = true, .next = entry->fetches};
-    entry->fetches = &keep; /* so that the entry outlives its fetches' answers */
+    entry->fetches = &keep;
     answer_all(entry, problem);
     struct cache_fetch **at = &entry->fetches;
     while (*at != &keep)

@@ -1,3 +1,28 @@
+/* http.c - see http.h. libcurl's multi interface without its own loop.
+ *
+ * The two worlds meet in four callbacks. curl says which sockets it waits for (on_socket) and until when
+ * (on_timer); libuv says that a socket is ready (on_poll) or that the time has come (on_timeout), and both of
+ * these end in reap(), which takes out what is complete.
+ *
+ * Ownership. A transfer belongs to its lane's list from http_start until it is complete or cancelled, then to
+ * nobody: it is freed before done() is called, because done() may start another, cancel any, or destroy the
+ * whole client. What done() is shown (the body, the problem) lives on transfer_complete's stack until it
+ * returns. reap() looks at lane->multi after each one for the same reason.
+ *
+ * A watch (the poll handle of one socket) is freed by the closing's callback, not by curl's REMOVE: libuv
+ * still has the handle until then. curl closes the socket right after REMOVE; uv_poll_stop comes before that,
+ * so the loop never polls a number that has become another file.
+ *
+ * http_destroy frees the transfers first, then the multi handles, and the struct itself only when the loop
+ * has run the closings of both timers.
+ *
+ * Limits: an answer's body HTTP_ANSWER_MAX; connecting CONNECT_TIMEOUT_S; without a timeout of its own a
+ * request ends after STANDSTILL_S without a byte, so that a large upload over a thin line is not cut off
+ * while it moves.
+ *
+ * Not done: HTTP/2. Two lanes of HTTP/1.1 connections keep the urgent from waiting behind the large, which
+ * one multiplexed connection would have to be taught.
+ */
 #include "workers/agent/http.h"
 
 #include <errno.h>
@@ -107,13 +132,11 @@ static void transfer_complete(struct http_transfer *transfer, CURLcode code) {
     answer.retry_after_s = retry_after > 0 ? (int64_t)retry_after : 0;
     snprintf(answer.etag, sizeof answer.etag, "%s", transfer->etag);
     fill_problem(transfer, code, &answer);
-    /* Out of the list first: the callback may start or cancel others, or destroy everything. */
-    struct http_transfer *gone = transfer;
     http_done_fn done = transfer->done;
     void *context = transfer->context;
     struct buf body = transfer->body;
     transfer->body = (struct buf)BUF_INIT;
-    transfer_free(gone);
+    transfer_free(transfer);
     done(context, &answer);
     buf_free(&body);
 }
@@ -201,6 +224,7 @@ static size_t on_write(char *data, size_t one, size_t size, void *context) {
     struct http_transfer *transfer = context;
     long status = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* What is not a 2xx is a problem document, and is collected whoever waits for data. */
     if (transfer->on_data && status >= 200 && status < 300) {
         bool taken = transfer->on_data(transfer->data_context, (int)status, transfer->etag, data, size);
         return taken ? size : CURL_WRITEFUNC_PAUSE;
@@ -224,7 +248,8 @@ static bool header_value(const char *line, size_t size, const char *name, char *
     return true;
 }
 
-/* A date has whole seconds and took a moment to come: small differences are none. */
+/* A date has whole seconds and took a moment to come: small differences are none. Once known, a difference is
+ * kept until it changes by as much again, so that the time that we tell does not jump with every answer. */
 static void learn_clock(struct http *http, const char *date) {
     time_t theirs = curl_getdate(date, NULL);
     if (theirs < 0)
@@ -251,6 +276,8 @@ static size_t on_header(char *line, size_t one, size_t size, void *context) {
     return size;
 }
 
+/* For the kernel's queue of this machine alone (socket(7), SO_PRIORITY): that is where an upload queues up.
+ * */
 static int on_new_socket(void *context, curl_socket_t socket, curlsocktype purpose) {
     int priority = CONTROL_PRIORITY;
     (void)setsockopt(socket, SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
@@ -287,6 +314,8 @@ static void set_method(CURL *easy, const struct http_request *request) {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
         return;
     }
+    /* POSTFIELDS is not copied by curl: the body stays the caller's until done. Size before data, and data
+     * even when there is none, else curl would read the body from stdin. */
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
@@ -428,7 +457,7 @@ int http_create(uv_loop_t *loop, const struct http_config *config, struct http *
     http->ca_file = config->ca_file ? strdup(config->ca_file) : NULL;
     if (config->token)
         snprintf(http->authorization, sizeof http->authorization, "Bearer %s", config->token);
-    error = lane_open(http, &http->lanes[HTTP_CONTROL], 0);
+    error = lane_open(http, &http->lanes[HTTP_CONTROL], 0); /* 0: as many connections as it takes */
     if (!error)
         error = lane_open(http, &http->lanes[HTTP_BULK], BULK_CONNECTIONS);
     if (error || !http->server) {

@@ -1,3 +1,34 @@
+/* runner.c - see runner.h. How a runner's life is followed, and how it ends.
+ *
+ *     running ---> dying ---> reaped ---> closing ---> on_gone, freed
+ *        |           ^          |            ^
+ *        |           |          |            +-- stdout and stderr at their end, all frames taken
+ *        |           |          +-- its group is killed: engines that it left behind hold the pipes open
+ *        |           +-- condemn(): hang, memory, nonsense, no exit in its grace; or runner_kill()
+ *        +-- an exit by itself goes straight to reaped
+ *
+ * Three things must have happened before on_gone: the process was reaped, stdout was read to its end and its
+ * frames were taken (or nobody wants them), stderr was read to its end. An engine in a group of its own whose
+ * runner died by itself is not found any more (ours end by themselves then); pipes that are open some seconds
+ * after the end are given up. What the runner itself wrote was read by then.
+ *
+ * SIGCHLD is one signal for many children and may be merged, so each runner asks for its own pid: a
+ * uv_signal_t of its own for promptness and its tick in case of doubt.
+ *
+ * Whose fault it was is decided by what came first (blame): SIGKILL after a hang is the hang's. A runner that
+ * never said a word is the machine's fault (disown), unless somebody killed it (`murdered`).
+ *
+ * Back-pressure, so that a runner cannot fill our memory whatever it does:
+ *     stdout   while paused nothing more is read; what is decoded already waits, a block at most
+ *     stderr   after STDERR_PER_TICK bytes nothing is read before the next tick, and lines beyond
+ *              RUNNER_LINES_PER_TICK are counted, not kept
+ *
+ * A pipe that is full stops the runner in its write, which is the point: a flood slows down the one who makes
+ * it. The time in which we do not read its frames does not count as a standstill.
+ *
+ * The block that is read into belongs to the runner, one for both pipes: libuv reads and hands over before it
+ * asks for the next block, and the decoder copies.
+ */
 #include "workers/agent/runner.h"
 
 #include <errno.h>
@@ -9,16 +40,6 @@
 #include <unistd.h>
 #include "proto/base/clock.h"
 #include "workers/agent/process.h"
-
-/* How it ends. Three things must have happened before on_gone: the process was reaped, stdout was read to its
- * end and its frames were taken (or nobody wants them), stderr was read to its end. An engine that the runner
- * started may keep the pipes open after it: so a reaped runner's group is killed, which closes them. An
- * engine in a group of its own whose runner died by itself is not found any more (ours end by themselves
- * then); pipes that are open some seconds after the end are given up. What the runner itself wrote was read
- * by then.
- *
- * SIGCHLD is one signal for many children and may be merged, so each runner asks for its own pid: a
- * uv_signal_t of its own for promptness and its tick in case of doubt. */
 
 enum { TICK_MS = 500, READ_BYTES = 65536, STDERR_PER_TICK = 256 << 10, ORPHANED_PIPES_MS = 5000 };
 
@@ -39,8 +60,7 @@ struct runner {
     size_t err_left; /* bytes of stderr still read in this tick */
     bool paused, ignoring, delivering;
     bool heard;    /* a frame has come: the program works on this machine */
-    bool murdered; /* SIGKILL, and nothing that we blame it for: by a person, or by us when it was not wanted
-                    */
+    bool murdered; /* SIGKILL, and nothing that we blame it for: by a person, or not wanted any more */
     bool reaped, out_ended, err_ended, in_closed, err_stopped, closing;
     int status;             /* of waitpid */
     int64_t last_frame_ms;  /* or last resume, or the end */
@@ -60,7 +80,7 @@ static void blame(struct runner *runner, int error, const char *field, const cha
 }
 
 void runner_kill(struct runner *runner) {
-    if (!runner->reaped)
+    if (!runner->reaped) /* a reaped pid may be somebody else's by now */
         process_kill(runner->pid);
 }
 
@@ -87,8 +107,8 @@ static void reap(struct runner *runner) {
     if (runner->reaped || waitpid(runner->pid, &runner->status, WNOHANG) != runner->pid)
         return;
     runner->reaped = true;
-    runner->last_frame_ms = clock_monotonic_ms();
-    kill(-runner->pid, SIGKILL); /* engines it left behind */
+    runner->last_frame_ms = clock_monotonic_ms(); /* from here on: how long the pipes outlive it */
+    kill(-runner->pid, SIGKILL);                  /* engines it left behind */
     read_status(runner);
     maybe_finish(runner);
 }
@@ -123,6 +143,7 @@ static void disown(struct runner *runner) {
         problem->detail);
 }
 
+/* Called wherever one of the three conditions has come true; the last one finishes. */
 static void maybe_finish(struct runner *runner) {
     if (runner->closing || !runner->reaped || !runner->err_ended || !runner->out_ended)
         return;
@@ -160,7 +181,7 @@ static void on_out(uv_stream_t *stream, ssize_t n, const uv_buf_t *block) {
 /* Hands out the frames that are whole, until paused. on_frame may pause, stop or kill. */
 static void deliver(struct runner *runner) {
     if (runner->delivering)
-        return;
+        return; /* runner_resume, called from within on_frame: the loop below goes on by itself */
     runner->delivering = true;
     while (!runner->paused && !runner->ignoring) {
         struct frame frame;
@@ -190,7 +211,7 @@ void runner_resume(struct runner *runner) {
         return;
     runner->paused = false;
     runner->last_frame_ms = clock_monotonic_ms();
-    deliver(runner);
+    deliver(runner); /* the frames that are decoded already first: their order is the runner's */
     if (runner->paused)
         return;
     if (!runner->out_ended)
@@ -300,7 +321,7 @@ static void on_tick(uv_timer_t *timer) {
     struct runner *runner = timer->data;
     int64_t now = clock_monotonic_ms();
     char text[160];
-    refill_lines(runner);
+    refill_lines(runner); /* first: what it says last before it is reaped has room again */
     reap(runner);
     if (runner->reaped && !runner->closing)
         give_up_pipes(runner, now);
@@ -416,6 +437,7 @@ int runner_start(uv_loop_t *loop, const struct runner_config *config, const json
     runner->last_frame_ms = clock_monotonic_ms();
     frame_decoder_init(&runner->decoder);
     open_handles(runner, loop, &process);
+    /* A process lives from here on, so even this ends in on_gone and not in an error of ours. */
     if (send_frame(runner, task_frame) != 0)
         condemn(runner, TG_ERUNNER, "the task could not be written to the runner");
     *out = runner;

@@ -1,3 +1,28 @@
+/* spool.c - see spool.h for the files and for why a kill at any instant loses nothing.
+ *
+ * The order of a write (write_at), and what would be lost without each step:
+ *
+ *     NAME.tmp  write         a reader, or the next start, would find half a file under a name that counts
+ *     fsync                   after a power cut the name would be there and its bytes not: file systems may
+ *                             sync a rename before the data
+ *     rename
+ *     fsync of the folder     the name itself would be gone although we had said "stored"
+ *
+ * When only the last step fails the file stays under its name. That is no harm: the caller tries again, and
+ * writes the same bytes under the same name.
+ *
+ * Removing is not synced. What a power cut brings back is sent again, and the coordinator knows it; an fsync
+ * for each removal would double what a chunk costs.
+ *
+ * The names are the index. A scan learns numbers and finished units from them alone, so there is no second
+ * file that could disagree with the first. For the same reason a name counts as ours only when it is exactly
+ * what we would write (name_parse writes it again and compares): a file that somebody has put here or renamed
+ * is left alone, never sent and never removed.
+ *
+ * Not done: no list in memory. Who works on an attempt knows its chunks (attempt_private.h), and the folder
+ * is listed only at the start and when an attempt is forgotten. No locks: two threads never work on one
+ * attempt.
+ */
 #include "workers/agent/spool.h"
 
 #include <dirent.h>
@@ -42,7 +67,8 @@ static int io_problem(struct problem *problem, const char *step, const char *nam
 }
 
 static int write_at(int folder, const char *name, const void *data, size_t size, struct problem *problem) {
-    char temporary[NAME_BYTES + 8];
+    char temporary[NAME_BYTES +
+                   8]; /* one for each name: a write that was torn is written over, not added to */
     snprintf(temporary, sizeof temporary, "%s.tmp", name);
     int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -96,7 +122,8 @@ static void name_chunk(char out[NAME_BYTES], struct spool_key key, struct spool_
              (unsigned long)chunk.number, (long long)chunk.units_after, (long long)chunk.units);
 }
 
-/* Understands exactly the names that the three functions above make. */
+/* Understands exactly the names that the three functions above make. sscanf alone would take "007-1.task",
+ * too, and what is behind the name: so each is made anew and compared. */
 static struct file_name name_parse(const char *name) {
     struct file_name file = {.type = FILE_UNKNOWN};
     long long task, attempt, units_after, units;
@@ -163,12 +190,15 @@ static struct contents look_into(const char *folder) {
     return found;
 }
 
-/* By way of DATA/spool-ID, so that a kill in between is made good at the next start. */
+/* A folder cannot be moved into itself, so it goes by way of DATA/spool-ID. Killed after the first step, or
+ * the second, the next start finds that folder and does the rest: each step is skipped when it is done. */
 static int adopt(const char *data, const char *spool, const char *id, struct problem *problem) {
     char between[SPOOL_PATH_MAX], target[SPOOL_PATH_MAX];
     snprintf(between, sizeof between, "%s/spool-%s", data, id);
     snprintf(target, sizeof target, "%s/%s", spool, id);
     struct contents found = look_into(spool);
+    /* A folder of a coordinator in it: the files beside it are those of one without an id, and stay its own.
+     */
     if (found.coordinators == 0 && found.chunks + found.leases > 0 && rename(spool, between) < 0)
         return io_problem(problem, "moving the folder", spool);
     if (mkdir(spool, 0700) < 0 && errno != EEXIST)
@@ -319,6 +349,8 @@ void spool_set_aside_from(struct spool *spool, struct spool_key key, uint32_t nu
 }
 
 void spool_forget(struct spool *spool, struct spool_key key) {
+    /* By the folder's list and not by the numbers that are known: a chunk that was written when its result
+     * was not wanted any more has never been counted. */
     DIR *list = list_folder(spool);
     for (struct dirent *entry; list && (entry = readdir(list));) {
         struct file_name file = name_parse(entry->d_name);
@@ -447,7 +479,8 @@ static int compare_chunks(const void *a, const void *b) {
 }
 
 /* Sorts the chunks, checks each one's bytes, and cuts the list at the first that is damaged or out of line.
- */
+ * What lies behind a gap cannot be sent: `done` names how many chunks there are, from 0, and the units before
+ * it would be missing. The list need not begin at 0: those before it were delivered. */
 static void check_chunks(struct spool *spool, struct spool_found *found, struct spool_attempt *attempt) {
     size_t good = 0;
     if (attempt->chunk_count > 0)
@@ -470,7 +503,7 @@ static void check_chunks(struct spool *spool, struct spool_found *found, struct 
     for (size_t i = good; i < attempt->chunk_count; i++) {
         char name[NAME_BYTES];
         name_chunk(name, attempt->key, attempt->chunks[i]);
-        if (faccessat(spool->fd, name, F_OK, 0) == 0)
+        if (faccessat(spool->fd, name, F_OK, 0) == 0) /* spool_read_chunk has moved the first of them */
             move_to(spool, "damaged", name);
         attempt->broken = true;
         found->damaged++;

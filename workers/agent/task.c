@@ -1,3 +1,21 @@
+/* task.c - see task.h for the states. Why the rules below are as they are.
+ *
+ * task_next() looks at the state and at what is under way (`busy`), never at what has happened before; what
+ * has happened is in the counters. So what has come too late, for a state that no longer wants it, only takes
+ * back its `busy` and changes nothing else.
+ *
+ * An end is settled once (set_end): the first one counts. A runner that says `done` and then crashes is done;
+ * one that we kill because its lease is lost does not fail by that. The one exception is a refused chunk
+ * (task_on_refused): the coordinator does not have what that end counts, so it can no longer be told.
+ *
+ * The end goes to disk (CLOSING) before the last chunks are sent (FLUSHING), not after: an agent that is
+ * killed in between then knows that the attempt is over, and does not start a runner for work that is
+ * finished.
+ *
+ * FORGETTING waits until nothing is busy and no runner lives: a file written by a job that is still under way
+ * would be found at the next start as an attempt that goes on. (Chunks on their way to the disk are not
+ * steps; attempt.c waits for those.)
+ */
 #include "workers/agent/task.h"
 
 #include <string.h>
@@ -32,8 +50,8 @@ void task_init_found(struct task *task, int64_t units, int64_t units_before, con
     struct problem problem = {0};
     if (past->end) {
         task->end = *past->end;
-        if (task->stored <
-            task->end.chunks) /* killed while its files were being removed: all had been sent */
+        /* Fewer than it had: killed while its files were being removed, so all had been sent. */
+        if (task->stored < task->end.chunks)
             task->stored = task->sent = task->end.chunks;
         return;
     }
@@ -79,6 +97,7 @@ static bool any_busy(const struct task *task) {
 }
 
 enum task_step task_next(const struct task *task) {
+    /* A runner that has said its last word ends by itself, in its grace (runner_expect_exit). */
     bool unwanted = task->state >= TASK_CLOSING && !task->runner_reported;
     if (task->runner_alive && unwanted && !task->busy[STEP_KILL])
         return STEP_KILL;
@@ -123,6 +142,7 @@ void task_on_lease_stored(struct task *task) {
 void task_on_held(struct task *task, bool held) {
     if (task->state != TASK_RECLAIMING)
         return;
+    /* Killed after the last unit and before its runner's `done`: there is nothing to start a runner for. */
     bool all_done = task->units_before + task->units_stored >= task->units;
     if (held && !task->end.known && all_done && task->units > 0) {
         set_end(task, task->units_stored, NULL);
@@ -165,6 +185,8 @@ void task_on_chunk(struct task *task, int64_t units) {
     task->units_stored += units;
 }
 
+/* Does not change the state: the process must be gone first (task_on_runner_gone), for a chunk that it has
+ * written may still be in the pipe. */
 void task_on_report(struct task *task, int64_t units, const struct problem *problem) {
     int64_t total = task->units_base + units;
     task->runner_reported = true;
