@@ -3,7 +3,8 @@
 
     {"behaviour": "good" | "crash" | "hang" | "garbage" | "flood" | "deaf" | "silent" | "fat" | "liar" | "fail" | "damaged" |
                   "fat engine" | "fork" | "orphan",
-     "after": units before it misbehaves, "seconds": of work a unit, "bytes": of each chunk}
+     "after": units before it misbehaves, "seconds": of work a unit, "bytes": of each chunk,
+     "hold_from": the first unit that is not finished before there is a file "until"}
 
 Each unit is one chunk whose header lists the unit's number under "numbers", so that a test can count what arrived.
 With only_attempt it misbehaves in that attempt alone.
@@ -166,6 +167,8 @@ def main():
         if unit == config.get("after", 0) and behaviour not in ("good", "deaf"):
             misbehave(behaviour)
         mode = stopped(config.get("seconds", 0.01))
+        while not mode and unit >= config.get("hold_from", unit + 1) and not os.path.exists(config["until"]):
+            mode = stopped(0.02)
         if mode and behaviour == "deaf":
             time.sleep(1000)
         if mode == "now":

@@ -271,6 +271,12 @@ class Server(Program):
         except OSError:
             return False
 
+    def wait_parked(self, count=1):
+        """Waits until so many lease calls wait for work: each of them is sure to be given some of what comes."""
+        pattern = re.compile(rb"^tengen_workers_parked (\d+)$", re.M)
+        wait_for(lambda: int(pattern.search(self.api.get("/metrics").body)[1]) == count, 30,
+                 f"{count} lease calls to wait")
+
     def api_as(self, token):
         return Api(self.url, token=token, ca=self.tls_ca)
 
@@ -302,6 +308,15 @@ class Worker(Program):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # HTTP
+
+
+# A GTP engine that always passes, slowly while there is no file GO: work that surely lasts, and costs no processor.
+SLOW_ENGINE = r"""#!/bin/sh
+while read id command rest; do
+    case $command in genmove) [ -e "GO" ] || sleep 0.2; answer=pass;; *) answer="";; esac
+    printf '=%s %s\n\n' "$id" "$answer"
+done
+"""
 
 
 class Answer:
@@ -347,12 +362,11 @@ class Api:
         with self.connect() as connection:
             connection.settimeout(timeout * SLOW)
             got = b""
-            try:
+            with contextlib.suppress(ConnectionError):  # who refuses early hangs up early: the answer is there all the same
                 connection.sendall(data)
+            with contextlib.suppress(socket.timeout, ConnectionError):
                 while piece := connection.recv(65536):
                     got += piece
-            except (socket.timeout, ConnectionError):
-                pass
             return got
 
     def _connection(self):
@@ -635,6 +649,15 @@ class Case:
         """A new empty folder that goes when the case ends."""
         path = pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=self.top))
         return path
+
+    def slow_engine(self):
+        """(flag, go): `engine=flag` gives an agent the engine `slow` (SLOW_ENGINE); go.touch() makes it hurry. A game of a
+        teacher's job is two of its moves, so it takes 0.4 s on any machine."""
+        folder = self.folder("engine")
+        path, go = folder / "slow", folder / "go"
+        path.write_text(SLOW_ENGINE.replace("GO", str(go)))
+        path.chmod(0o755)
+        return f"slow={path}", go
 
     def certificate(self):
         """(certificate, key): new files of a self-signed certificate for 127.0.0.1."""

@@ -19,6 +19,7 @@ from fake_coordinator import FakeCoordinator
 RUNNER = pathlib.Path(__file__).resolve().parent / "fake_runner.py"
 SEED = int(os.environ.get("TENGEN_TEST_SEED") or time.time())
 LONG = 60
+NEVER = "/nonexistent"
 
 
 def coordinator(t, **more):
@@ -96,7 +97,9 @@ def a_killed_agent_loses_and_doubles_nothing(t):
     fake.fault = lambda r: fake_coordinator.lose_answer() if chance.random() < 0.1 else None
     worker = agent(t, fake, runners=2)
     kills = 0
-    while kills < 10 and not all_done(fake):
+    while kills < 10:
+        if all_done(fake):
+            fake.add_task(units=25, config={"seconds": 0.04})
         time.sleep(chance.uniform(0.15, 0.9))
         worker.kill()
         kills += 1
@@ -105,7 +108,6 @@ def a_killed_agent_loses_and_doubles_nothing(t):
     logged(worker, "registered at")  # before that a signal ends it the plain way
     t.equal(worker.stop(), 0, "exit code")
     t.note(f"{kills} kills, {sum(task['attempt'] for task in fake.tasks.values())} attempts")
-    t.equal(kills, 10, "kills")
     every_unit_once(t, fake)
     t.equal(fake.failures, [], "failures")
     t.equal(sorted(os.listdir(worker.data / "spool")), [], "the spool")
@@ -113,12 +115,14 @@ def a_killed_agent_loses_and_doubles_nothing(t):
 
 def a_restarted_agent_takes_its_lease_back(t):
     fake = coordinator(t)
-    number = fake.add_task(units=6, config={"seconds": 0.2, "note": True})
+    go = t.folder("go") / "on"
+    number = fake.add_task(units=6, config={"seconds": 0.1, "note": True, "hold_from": 4, "until": str(go)})
     worker = agent(t, fake)
     fake.wait(lambda: len(fake.tasks[number]["chunks"]) >= 2, LONG, "two chunks")
     runners = worker.runner_pids()
     worker.kill()
     harness.wait_for(lambda: not any(alive(pid) for pid in runners), 10, "the runner to die with its agent")
+    go.touch()
     worker = agent(t, fake, data=worker.data)
     wait_all_done(fake)
     t.equal(fake.tasks[number]["attempt"], 1, "attempts")
@@ -146,10 +150,12 @@ def alive(pid):
 
 def work_goes_on_while_the_coordinator_is_away(t):
     fake = coordinator(t)
-    number = fake.add_task(units=6, config={"seconds": 0.1})
+    go = t.folder("go") / "on"
+    number = fake.add_task(units=6, config={"hold_from": 1, "until": str(go)})
     worker = agent(t, fake)
     fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
     fake.stop()
+    go.touch()
     logged(worker, "coordinator: waiting, no connection")
     harness.wait_for(lambda: len(list((worker.data / "spool").glob("*.chunk"))) >= 5, 20, "the spool to fill")
     t.true(worker.running(), "the agent lives")
@@ -157,7 +163,8 @@ def work_goes_on_while_the_coordinator_is_away(t):
     wait_all_done(fake)
     every_unit_once(t, fake)
     t.contains(worker.log(), "coordinator: goes on after", "the log")
-    t.at_most(worker.log().count("coordinator: waiting, no connection"), 3, "lines about one absence")
+    # Not one a try: refused, cut off at either end of a call that was under way, refused.
+    t.at_most(worker.log().count("coordinator: waiting, no connection"), 4, "lines about one absence")
 
 
 def retry_after_is_obeyed(t):
@@ -185,7 +192,7 @@ def retry_after_is_obeyed(t):
 
 def a_lost_lease_is_dropped_with_a_word(t):
     fake = coordinator(t)
-    number = fake.add_task(units=30, config={"seconds": 0.1})
+    number = fake.add_task(units=30, config={"seconds": 0.1, "hold_from": 10, "until": NEVER})
     worker = agent(t, fake)
     fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
     with fake.lock:
@@ -435,7 +442,7 @@ def the_second_signal_stops_at_once(t):
 
 def the_coordinator_drains_and_stops(t):
     fake = coordinator(t)
-    number = fake.add_task(units=50, config={"seconds": 0.1})
+    number = fake.add_task(units=50, config={"seconds": 0.1, "hold_from": 10, "until": NEVER})
     worker = agent(t, fake, runners=2)
     fake.wait(lambda: fake.tasks[number]["chunks"], LONG, "a chunk")
     with t.subtest("stop kills the runner"):
@@ -636,9 +643,9 @@ def it_works_for_the_real_coordinator_over_tls(t):
 
 
 def what_belongs_to_one_coordinator_is_never_given_to_another(t):
-    def submit(server, board, count, playouts):
-        return server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "selfplay", "config": {
-            "games": count, "games_per_task": count, "board": board, "player": {"type": "uct", "playouts": playouts}}})["id"]
+    def submit(server, board, count):
+        return server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "teacher", "config": {
+            "games": count, "games_per_task": count, "board": board, "engine": "slow"}})["id"]
 
     def ended(server, job):
         return server.api.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded"
@@ -647,15 +654,16 @@ def what_belongs_to_one_coordinator_is_never_given_to_another(t):
         return server.api.get(f"/api/v1/jobs/{job}/games?limit=500").json["items"]
 
     first = t.server()
-    job = submit(first, 5, 60, 400)
-    worker = t.worker(first, log_level="debug")
+    engine, go = t.slow_engine()
+    job = submit(first, 5, 40)
+    worker = t.worker(first, log_level="debug", engine=engine)
     harness.wait_for(lambda: games(first, job), LONG, "a first game")
     first.kill()
     folders = list((worker.data / "spool").iterdir())
     t.equal(len(folders), 1, "folders in the spool")
     harness.wait_for(lambda: len(list(folders[0].glob("*.chunk"))) >= 3, LONG, "chunks to wait in the spool")
     other = t.server(port=first.port)
-    other_job = submit(other, 7, 3, 20)
+    other_job = submit(other, 7, 3)
     with t.subtest("the other gets its own games only, from the same agent"):
         harness.wait_for(lambda: ended(other, other_job), LONG, "its job")
         t.equal([game["board"] for game in games(other, other_job)], [7, 7, 7], "boards")
@@ -663,10 +671,11 @@ def what_belongs_to_one_coordinator_is_never_given_to_another(t):
         t.at_least(len(list(folders[0].glob("*.chunk"))), 3, "chunks kept")
         t.contains(worker.log(), f"{folders[0]} keeps", "the log")
     other.kill()
+    go.touch()
     again = t.server(port=first.port, data=first.data)
     with t.subtest("the first is back: each of its games arrives once"):
         harness.wait_for(lambda: ended(again, job), LONG, "its job")
-        t.equal([game["board"] for game in games(again, job)], [5] * 60, "boards")
+        t.equal([game["board"] for game in games(again, job)], [5] * 40, "boards")
         t.equal(worker.stop(), 0, "exit code")
         t.equal(os.listdir(folders[0]), [], "the first one's folder")
 

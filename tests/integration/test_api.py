@@ -283,19 +283,13 @@ def a_job_that_is_read_is_never_stale(t):
     t.problem(api.post(f"/api/v1/jobs/{job}/resume"), 409, "wrong_state")
 
 
-def wait_until_parked(api, count=1):
-    """A lease call that waits is seen in no other way."""
-    pattern = re.compile(rb"^tengen_workers_parked (\d+)$", re.M)
-    harness.wait_for(lambda: int(pattern.search(api.get("/metrics").body)[1]) == count, 30,
-                     f"{count} lease calls to wait")
-
-
 def a_long_poll_gets_work_as_soon_as_there_is_some(t):
-    api = t.server().api
+    server = t.server()
+    api = server.api
     worker = harness.FakeWorker(api)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(worker.lease, 1, 30)
-        wait_until_parked(api)
+        server.wait_parked()
         t.true(not waiting.done(), "it waits")
         api.expect(201, "POST", "/api/v1/jobs", json=SELFPLAY)
         t.equal(len(waiting.result(30 * harness.SLOW)["tasks"]), 1, "tasks")
@@ -319,7 +313,7 @@ def a_task_goes_to_nobody_who_has_hung_up(t):
     gone = server.api.connect()
     gone.sendall(b"POST /api/v1/workers/%d/lease HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                  b"Content-Length: %d\r\n\r\n%s" % (worker.id, len(body), body))
-    wait_until_parked(server.api)
+    server.wait_parked()
     gone.close()
     server.api.expect(201, "POST", "/api/v1/jobs", json=dict(SELFPLAY, config={"games": 2, "games_per_task": 2}))
     task = other.lease(1, 10)["tasks"][0]
@@ -359,10 +353,10 @@ def a_job_says_that_its_workers_are_away(t):
         return server.api.expect(200, "GET", "/api/v1/jobs/1")["reason"]
 
     worker = harness.FakeWorker(server.api)
-    t.equal(reason(), "waits for a free runner", "while the worker is there")
+    here = "waits for a free runner"
+    harness.wait_for(lambda: worker.lease(0) and reason() == here, 20, "the reason while the worker is there")
     harness.wait_for(lambda: "offline" in reason(), 20, "the worker to be missed")
-    worker.lease(0)
-    t.equal(reason(), "waits for a free runner", "when it is back")
+    harness.wait_for(lambda: worker.lease(0) and reason() == here, 20, "the reason when it is back")
     server.stop()
     server = t.server(data=server.data, lease_s=3)
     t.contains(reason(), "every worker that could do it is offline", "known, but not seen since the start")

@@ -647,10 +647,11 @@ def a_full_disk(t):
 def an_agent_keeps_what_a_full_disk_refuses(t):
     data = small_disk(t, "8m")
     server = t.server(data=data, free_floor_mib=1, lease_s=3)
-    job = server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "selfplay", "config": {
-        "games": 12, "games_per_task": 12, "board": 5, "player": {"type": "uct", "playouts": 300}}})["id"]
+    engine, go = t.slow_engine()
+    job = server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "teacher", "config": {
+        "games": 60, "games_per_task": 60, "board": 5, "engine": "slow"}})["id"]
     get = lambda: server.api.expect(200, "GET", f"/api/v1/jobs/{job}")
-    worker = t.worker(server)
+    worker = t.worker(server, engine=engine)
     harness.wait_for(lambda: get()["units"]["done"] > 0, 30, "the first games")
     ballast = data / "ballast"
     with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -661,8 +662,9 @@ def an_agent_keeps_what_a_full_disk_refuses(t):
     harness.wait_for(lambda: len(spooled()) > 1, 60, "games in the spool")
     harness.wait_for(lambda: "disk is nearly full" in get()["reason"], 60, "the job to say why it waits")
     ballast.unlink()
+    go.touch()
     harness.wait_for(lambda: get()["state"] == "succeeded", 90, "the job to end once there is room")
-    t.equal(get()["totals"]["games"], 12, "games, each once")
+    t.equal(get()["totals"]["games"], 60, "games, each once")
     t.equal(worker.stop(), 0, "the agent's exit code")
     t.equal(spooled(), [], "what is left in the spool")
     unharmed(t, server, jobs=1)

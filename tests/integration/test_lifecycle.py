@@ -13,9 +13,9 @@ import harness
 DATA = harness.ROOT / "tests" / "data"
 
 
-def submit(server, games=400, **more):
+def submit(server, games=400, kind="selfplay", **more):
     return server.api.expect(201, "POST", "/api/v1/jobs", json={
-        "kind": "selfplay", "name": "life", "config": {"games": games, "games_per_task": 4, "board": 5, **more}})["id"]
+        "kind": kind, "name": "life", "config": {"games": games, "games_per_task": 4, "board": 5, **more}})["id"]
 
 
 def check_clean(t, data):
@@ -136,8 +136,9 @@ def a_backup_of_a_live_database_restores(t):
 def an_agent_goes_on_with_a_restored_backup(t):
     """The restored database is another coordinator: what it has not seen is done again, and nothing is there twice."""
     server = t.server()
-    job = submit(server, games=40, player={"type": "uct", "playouts": 100})
-    worker = t.worker(server)
+    engine, go = t.slow_engine()
+    job = submit(server, kind="teacher", games=40, engine="slow")
+    worker = t.worker(server, engine=engine)
     harness.wait_for(lambda: done(server, job) >= 2, 30, "the first games")
     restored = t.folder("restored")
     t.tool("tengen-server", "--backup", restored / "tengen.db", "--data", server.data, check=0)
@@ -145,6 +146,7 @@ def an_agent_goes_on_with_a_restored_backup(t):
     harness.wait_for(lambda: done(server, job) > saved, 30, "a game that the backup has not")
     server.kill()
     second = t.server(data=restored, port=server.port)
+    go.touch()
     state = lambda: second.api.expect(200, "GET", f"/api/v1/jobs/{job}")
     harness.wait_for(lambda: state()["state"] == "succeeded", 90, "the job to end")
     t.equal((state()["totals"]["games"], state()["error"]), (40, None), "games, each once")

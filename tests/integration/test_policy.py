@@ -80,11 +80,11 @@ def from_games_to_a_match_as_jobs(t):
     t.worker(server, runners=2)
     answer = server.api.expect(201, "POST", "/api/v1/jobs", json={"jobs": [
         {"local": "games", "kind": "selfplay",
-         "config": {"games": 6, "games_per_task": 2, "board": 5, "player": {"type": "uct", "playouts": 20}}},
-        {"local": "policy", "kind": "sl-policy", "config": CONFIG, "after": ["games"],
+         "config": {"games": 6, "games_per_task": 2, "board": 5, "seed": 11, "player": {"type": "uct", "playouts": 20}}},
+        {"local": "policy", "kind": "sl-policy", "config": {**CONFIG, "seed": 3}, "after": ["games"],
          "inputs": {"games": {"job": "games", "output": "games"}}},
         {"kind": "match", "after": ["policy"], "inputs": {"a_network": {"job": "policy", "output": "checkpoint"}},
-         "config": {"games": 2, "games_per_task": 2, "board": 5, "a": {"type": "puct", "playouts": 20},
+         "config": {"games": 2, "games_per_task": 2, "board": 5, "seed": 11, "a": {"type": "puct", "playouts": 20},
                     "b": {"type": "uct", "playouts": 20}, "opening_moves": 2}}]})
     ids = [job["id"] for job in answer["jobs"]]
 

@@ -82,6 +82,7 @@ def the_same_seed_plays_the_same_games(t):
 def two_workers_share_a_job(t):
     server = t.server()
     agents = [t.worker(server, runners=1, name=name) for name in ("left", "right")]
+    server.wait_parked(2)  # else the first one may have done all of it before the other is there
     job = job_of(server, games=60, games_per_task=1, board=7, player={"type": "uct", "playouts": 200})
     state = wait_ended(server, job, 120)
     t.equal(state["units"]["done"], 60, "games")
