@@ -346,7 +346,7 @@ def gtp_speaks_nothing_but_gtp(t):
 
 def gtp_against_itself(t):
     """Our client and our engine, as two processes."""
-    command = f"{harness.program('tengen-run')} gtp --playouts 20"
+    command = f"{harness.program('tengen-run')} gtp --playouts 20 --random-seed 3"
     document = task("match", 4, {"games": 4, "games_per_task": 4, "a": uct(resign=0), "komi": 0.5,
                                  "b": {"type": "engine", "engine": "tengen"}}, engines={"tengen": command})
     found = chunks(run_file(t, document))

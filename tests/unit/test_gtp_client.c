@@ -114,7 +114,7 @@ static void test_stop(void **state) {
 }
 
 static bool is_gone(pid_t pid) {
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < 6000; i++) {
         char path[64], state_of[256] = "";
         snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
         FILE *file = fopen(path, "r");

@@ -14,6 +14,7 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
+  "--disable-dev-shm-usage", // a container's /dev/shm is small, and a page that does not fit crashes
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
@@ -21,7 +22,8 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export const launch = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS, headless: true });
+export const launch = () =>
+  chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS, headless: true, timeout: PATIENCE_MS });
 
 const SIZES = {
   desk: { viewport: { width: 1280, height: 860 } },

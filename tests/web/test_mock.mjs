@@ -41,9 +41,9 @@ async function overviewTests(browser) {
     "#/",
     async (page, mock) => {
       await page.getByRole("heading", { name: "Overview" }).waitFor();
-      match(await text(page, ".area-jobs"), /first games[\s\S]*no worker offers engine:katago/, "jobs");
-      match(await text(page, ".area-workers"), /kitchen-pc[\s\S]*laptop-anna/, "workers");
-      equal(await countOf(page, ".area-games tbody tr"), 8, "latest games");
+      await matches(() => text(page, ".area-jobs"), /first games[\s\S]*no worker offers engine:katago/, "jobs");
+      await matches(() => text(page, ".area-workers"), /kitchen-pc[\s\S]*laptop-anna/, "workers");
+      await becomes(() => countOf(page, ".area-games tbody tr"), 8, "latest games");
       await page.locator(".live-card a.live-board .shudan-goban").waitFor();
       const before = await text(page, ".live-caption");
       await until(() => mock.hears("live:4"), "the topic of the newest job's games");
@@ -144,7 +144,7 @@ async function connectionTests(browser) {
       mock.dropStreams();
       await page.locator(".sidebar .connection-retrying").waitFor();
       await page.getByText("The live line to the coordinator is down").waitFor();
-      equal(await countOf(page, ".job-table tbody tr"), 7, "rows that stay on the page");
+      await becomes(() => countOf(page, ".job-table tbody tr"), 7, "rows that stay on the page");
       mock.world.addJob({ kind: "match", name: "seen by asking" });
       await page.getByText("seen by asking").waitFor();
       mock.noEvents = false;
@@ -403,8 +403,8 @@ async function formTests(browser) {
 async function jobTests(browser) {
   await mockTest(browser, "a job's page: progress, score, charts, log, tasks, games", "#/jobs/4", async (page) => {
     await page.locator(".score-elo").waitFor();
-    match(await text(page, ".score-elo"), /Elo\s*95 % between/, "score");
-    match(await text(page, ".sprt"), /Sequential test[\s\S]*LLR/, "sequential test");
+    await matches(() => text(page, ".score-elo"), /Elo\s*95 % between/, "score");
+    await matches(() => text(page, ".sprt"), /Sequential test[\s\S]*LLR/, "sequential test");
     await until(async () => (await countOf(page, ".chart canvas")) === 3, "throughput and two metrics");
     const line = page.locator(".chart canvas").first();
     await until(async () => (await pixelsOf(line, "--chart-1")) > 200, "pixels of the line's colour in the chart");
@@ -437,7 +437,7 @@ async function jobTests(browser) {
     await until(() => mock.hears("job:7"), "the topic of this job");
     mock.world.emit("job", Object.assign(job, { progress: 0.9998, eta_s: 0.2 }));
     await matches(() => text(page, ".stat-row"), /Time left\s*ending/, "time left");
-    match(await text(page, ".job-progress"), /99\.9 %/, "progress");
+    await matches(() => text(page, ".job-progress"), /99\.9 %/, "progress");
     await page.goto(`${mock.url}/#/`);
     await matches(() => text(page, ".active-jobs"), /vgg on fashion[\s\S]*?99\.9 %[\s\S]*?ending/, "the overview");
     await page.goto(`${mock.url}/#/jobs`);
@@ -504,9 +504,9 @@ async function trainingTests(browser) {
       await loss.locator("canvas").waitFor();
       const titles = await page.locator(".chart-title").allInnerTexts();
       same(titles, ["Loss", "Accuracy", "Learning rate", "Samples per second"], "charts");
-      match(await loss.locator(".legend").innerText(), /training[\s\S]*validation[\s\S]*best 0\.\d+/, "legend");
-      match(
-        await loss.locator(".chart-place").getAttribute("aria-label"),
+      await matches(() => loss.locator(".legend").innerText(), /training[\s\S]*validation[\s\S]*best 0\.\d+/, "legend");
+      await matches(
+        () => loss.locator(".chart-place").getAttribute("aria-label"),
         /training: 160 values from .* validation: 16 values/,
         "what is spoken",
       );
@@ -532,7 +532,7 @@ async function trainingTests(browser) {
   await mockTest(browser, "a training job: how far it is, and curves that grow", "#/jobs/7", async (page, mock) => {
     await matches(() => text(page, ".stat-row"), /Epoch\s*5\.63[\s\S]*Time left\s*about 20 min/, "facts");
     const bar = page.locator(".job-progress [role=progressbar]");
-    match(await bar.getAttribute("aria-valuetext"), /^0 of 1 runs?, 56\.3 %/, "progress");
+    await matches(() => bar.getAttribute("aria-valuetext"), /^0 of 1 runs?, 56\.3 %/, "progress");
     await until(() => mock.hears("job:7"), "the topic of this job");
     const items = [{ name: "loss", step: 4550, value: 0.125, time_ms: Date.now() }];
     mock.world.emit("metric", { job: 7, items }, "job:7");
@@ -555,15 +555,19 @@ async function trainingTests(browser) {
     async (page) => {
       const cell = (i, j) => page.locator(`[data-cell="${i},${j}"]`);
       await cell(0, 0).waitFor();
-      match(await text(page, ".confusion-card .card-head"), /9\d\.\d % of 10,000 images in 10 classes/, "summary");
+      await matches(
+        () => text(page, ".confusion-card .card-head"),
+        /9\d\.\d % of 10,000 images in 10 classes/,
+        "summary",
+      );
       equal(await cell(6, 0).innerText(), "92", "a number");
       equal(
         await cell(6, 0).getAttribute("aria-label"),
         "shirt: 92 of 1,000 taken for t-shirt (9.2 %)",
         "a mistake, spoken",
       );
-      match(await text(page, ".confusion tbody tr:nth-child(7)"), /80\.6 %/, "accuracy of a class");
-      match(await text(page, ".mistakes"), /^shirt taken for t-shirt 92/, "the most frequent mistake");
+      await matches(() => text(page, ".confusion tbody tr:nth-child(7)"), /80\.6 %/, "accuracy of a class");
+      await matches(() => text(page, ".mistakes"), /^shirt taken for t-shirt 92/, "the most frequent mistake");
       await cell(0, 0).focus();
       for (const key of ["ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp"]) await page.keyboard.press(key);
       await becomes(() => page.evaluate(() => document.activeElement.dataset.cell), "0,2", "where the arrows lead");
@@ -596,7 +600,7 @@ async function trainingTests(browser) {
     await page.goto(`${mock.url}/#/jobs/${job.id}`);
     await matches(() => text(page, ".figures"), /Loss\s*0\.19\s*Accuracy\s*93\.4 %/, "figures");
     equal(await countOf(page, ".chart"), 0, "charts");
-    match(await text(page, ".charts-card h2"), /^Metrics$/, "the card's title");
+    await matches(() => text(page, ".charts-card h2"), /^Metrics$/, "the card's title");
     mock.world.metrics.get(job.id).push({ ...metric("loss", 0.18), step: 9000 });
     await page.reload();
     await chart(page, /^Loss$/)
@@ -616,7 +620,11 @@ async function trainingTests(browser) {
     Object.assign(job.totals, { pairs_4: 12, losses_a: 31, wins_a: 100 });
     await page.reload();
     await matches(() => text(page, ".job-aside"), /Pairs A won 2 to 0\s*12\b/, "pairs");
-    match(await text(page, ".job-aside"), /Losses of A\s*31 23\.7 %\s*Wins of A\s*100 76\.3 %/, "wins and losses");
+    await matches(
+      () => text(page, ".job-aside"),
+      /Losses of A\s*31 23\.7 %\s*Wins of A\s*100 76\.3 %/,
+      "wins and losses",
+    );
   });
   await mockTest(browser, "only classes that occur are listed, and in the matrix", "#/jobs/6", async (page, mock) => {
     await page.locator(".confusion").waitFor();
@@ -627,12 +635,16 @@ async function trainingTests(browser) {
     reports.find(({ name }) => name === "confusion").data = { classes, matrix };
     await page.reload();
     await matches(() => text(page, ".confusion-card .card-head"), /92\.5 % of 40 images in 2 classes/, "summary");
-    equal(await countOf(page, ".confusion tbody tr"), 2, "rows");
+    await becomes(() => countOf(page, ".confusion tbody tr"), 2, "rows");
     const items = classes.map((name, i) => ({ class: name, accuracy: i % 59 ? 0 : 0.5, count: i % 59 ? 0 : 20 }));
     mock.world.reports.set(6, [{ name: "classes", step: 1, time_ms: Date.now(), data: { items } }]);
     await page.reload();
     await matches(() => text(page, '[data-report="classes"]'), /^Accuracy by class\s+0\s+50\.0 % of 20\s+59\s/, "two");
-    match(await text(page, '[data-report="classes"]'), /58 classes do not occur among these images/, "the others");
+    await matches(
+      () => text(page, '[data-report="classes"]'),
+      /58 classes do not occur among these images/,
+      "the others",
+    );
   });
   await mockTest(
     browser,
@@ -673,7 +685,7 @@ async function trainingTests(browser) {
   await mockTest(browser, "checkpoints of a job: step, size, metadata, the file", "#/jobs/6", async (page) => {
     await page.getByRole("tab", { name: "Checkpoints" }).click();
     await becomes(() => countOf(page, ".checkpoint-table tbody tr"), 4, "checkpoints and states");
-    match(await text(page, ".checkpoint-table"), /8,000[\s\S]*1\.1 MiB/, "step and size");
+    await matches(() => text(page, ".checkpoint-table"), /8,000[\s\S]*1\.1 MiB/, "step and size");
     await page.locator(".metadata summary").first().click();
     await page.locator(".metadata[open]").getByText('"family": "resnet"').waitFor();
     const download = page.waitForEvent("download");
@@ -711,8 +723,12 @@ async function datasetTests(browser) {
     "#/datasets",
     async (page) => {
       await matches(() => text(page, '[data-dataset="fashion-mnist"]'), /28×28, grey\s+10 classes/, "images");
-      match(await text(page, '[data-dataset="go9-train"]'), /9×9/, "games");
-      match(await text(page, '[data-dataset="signs"]'), /48 wide, 32 high, colour\s+43 classes/, "width and height");
+      await matches(() => text(page, '[data-dataset="go9-train"]'), /9×9/, "games");
+      await matches(
+        () => text(page, '[data-dataset="signs"]'),
+        /48 wide, 32 high, colour\s+43 classes/,
+        "width and height",
+      );
     },
     { size: "phone" },
   );
@@ -727,8 +743,8 @@ async function datasetTests(browser) {
         /idx images[\s\S]*70,000 images[\s\S]*60,000 to learn[\s\S]*28×28, grey[\s\S]*10[\s\S]*t-shirt[\s\S]*29\.4 MiB/,
         "a set of images",
       );
-      match(
-        await text(page, '[data-dataset="go9-train"]'),
+      await matches(
+        () => text(page, '[data-dataset="go9-train"]'),
         /9,480 games[\s\S]*9,479 usable[\s\S]*9×9/,
         "a set of games",
       );
@@ -816,7 +832,7 @@ async function gameTests(browser) {
       const press = (name) => page.locator(`[data-control=${name}]`).click();
       await page.locator(".viewer .shudan-goban").waitFor();
       await matches(position, /Move 74 of 74/, "starts at the end");
-      match(await text(page, ".viewer-side"), /[1-9]\d* captured/, "captures");
+      await matches(() => text(page, ".viewer-side"), /[1-9]\d* captured/, "captures");
       await press("first");
       await matches(position, /Move 0 of 74/, "first");
       await becomes(() => stonesOn(page, ".viewer"), 0, "stones on the empty board");
@@ -915,7 +931,7 @@ async function adminTests(browser) {
     await page.getByLabel("Name").fill("attic");
     equal(await page.getByLabel("Role").inputValue(), "admin", "role of the first token");
     await page.getByRole("button", { name: "Create token" }).click();
-    match(await text(page, ".created code"), /^tg_/, "the token");
+    await matches(() => text(page, ".created code"), /^tg_/, "the token");
     await page.locator(".side-foot").getByRole("button", { name: "Sign out" }).waitFor();
     await page.getByRole("button", { name: "I have copied it" }).click();
     await becomes(() => page.getByText(/tg_[0-9a-f]{10}/).count(), 0, "tokens on the page afterwards");

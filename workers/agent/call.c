@@ -63,7 +63,10 @@ static void on_timer(uv_timer_t *timer) {
     try_now(call);
 }
 
+/* At least so long: the loop's clock lags behind while events are handled, and counts whole milliseconds. */
 static void wait_ms(struct call *call, int64_t delay_ms) {
+    uv_update_time(call->caller->loop);
+    delay_ms++;
     uv_timer_start(&call->timer, on_timer, (uint64_t)delay_ms, 0);
 }
 

@@ -17,7 +17,8 @@
 enum {
     SLICE_MS = 200,    /* between looks at the stop callback */
     FAREWELL_MS = 500, /* for an engine to end after "quit" */
-    FAREWELL_STEP_MS = 5,
+    DEATH_MS = 2000,   /* for an engine to end after its output has: that is a little before */
+    END_STEP_MS = 5,
     READ_BYTES = 4096,
     LINE_MAX_BYTES = 512, /* of stderr */
     COMMAND_MAX = 1024,
@@ -156,15 +157,16 @@ int gtp_client_start(const struct gtp_client_options *options, struct gtp_client
     return 0;
 }
 
-/* Waits a moment for the engine to end. It stays a zombie, so that its group's number cannot be given to
- * others yet. */
-static void wait_for_end(struct gtp_client *client) {
-    const struct timespec step = {.tv_nsec = FAREWELL_STEP_MS * 1000000L};
-    const int64_t end = clock_monotonic_ms() + FAREWELL_MS;
+/* Waits so long for the engine to end; how it did, or nothing (si_pid is 0). It stays a zombie, so that its
+ * group's number cannot be given to others yet. */
+static siginfo_t wait_for_end(struct gtp_client *client, int64_t limit_ms) {
+    const struct timespec step = {.tv_nsec = END_STEP_MS * 1000000L};
+    const int64_t end = clock_monotonic_ms() + limit_ms;
     siginfo_t info = {0};
     while (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0 &&
            clock_monotonic_ms() < end)
         nanosleep(&step, NULL);
+    return info;
 }
 
 void gtp_client_destroy(struct gtp_client *client) {
@@ -174,7 +176,7 @@ void gtp_client_destroy(struct gtp_client *client) {
         ssize_t ignored = write(client->to, "quit\n", 5);
         (void)ignored;
         close_fd(&client->to);
-        wait_for_end(client);
+        wait_for_end(client, FAREWELL_MS);
     }
     kill(-client->pid, SIGKILL);
     while (waitpid(client->pid, NULL, 0) < 0 && errno == EINTR)
@@ -236,13 +238,11 @@ static enum gtp_outcome fail(struct gtp_client *client, enum gtp_outcome outcome
 }
 
 static enum gtp_outcome died(struct gtp_client *client) {
-    siginfo_t info = {0};
-    const struct timespec moment = {.tv_nsec = 20000000};
-    nanosleep(&moment, NULL); /* its output ends a little before the process does */
+    const siginfo_t info = wait_for_end(client, DEATH_MS);
     if (client->errors >= 0)
         read_errors(client); /* its last words */
     log_line(client);
-    if (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0)
+    if (info.si_pid == 0)
         return fail(client, GTP_DIED, "it closed its output");
     /* A shell reports the signal that ended its command by 128 more. */
     const bool exited = info.si_code == CLD_EXITED;
