@@ -62,7 +62,8 @@
     X(UNREACHABLE, "unreachable", 503, "No connection")                                                      \
     X(CANCELLED, "cancelled", 409, "Cancelled")                                                              \
     X(HTTP_VERSION, "http_version", 505, "HTTP version not supported")                                       \
-    X(COMPUTATION, "computation_failed", 500, "A computation gave a wrong result")
+    X(COMPUTATION, "computation_failed", 500, "A computation gave a wrong result")                           \
+    X(NAME_TAKEN, "name_taken", 409, "The name is taken")
 
 enum tg_error_index {
 #define X(name, code, status, title) TG_INDEX_##name,

@@ -263,7 +263,7 @@ static int finish_work(struct store_tx *tx, void *arg, struct problem *problem) 
                                       .now_ms = upload->now_ms,
                                       .name = upload->name,
                                       .info = upload->metadata};
-        return dataset_insert(tx, &dataset, &upload->row);
+        return dataset_insert(tx, &dataset, &upload->row, problem);
     }
     struct checkpoint_new checkpoint = {.content = upload->content,
                                         .name = upload->name,

@@ -14,7 +14,7 @@ enum {
     CONNECTION_MEMORY =
         64 << 10, /* more than URI_MAX + HEADERS_MAX, so that ours are the limits that speak first */
     HELD_FREELY = 64 << 10, /* bytes that a request may hold whatever others do */
-    DISCARD_MAX = 16 << 20, /* of a body that was refused half-way: read on to be polite, but not for ever */
+    DISCARD_MAX = 16 << 20, /* of what nobody wants: read on to be polite, but not for ever */
 };
 
 /* A connection, from accept to close. While it owes us something it is in one of three lists, oldest first.

@@ -282,12 +282,18 @@ static void open_request(struct http_request *request, const char *url, const ch
 
 /* ---- body ---- */
 
+/* A body that was refused half-way is read on: its sender hears the reason when it has sent all, and of one
+ * that is hung up on only that there is no connection. It may be as large as one that is taken. */
+static bool bears_more(const struct http_request *request) {
+    return request->received <= DISCARD_MAX || request->received - DISCARD_MAX <= request->route->body_limit;
+}
+
 static enum MHD_Result take_piece(struct http_request *request, const char *data, size_t *size) {
     request->received += *size;
     request->conn->received += *size; /* what a sink leaves is counted again: it comes after a new start */
-    if (request->replied) {           /* refused half-way: the answer is sent when the client has finished */
+    if (request->replied) {           /* refused half-way */
         *size = 0;
-        return request->received > DISCARD_MAX ? MHD_NO : MHD_YES;
+        return bears_more(request) ? MHD_YES : MHD_NO;
     }
     if (request->sink.data) {
         size_t taken = request->sink.data(request->sink.arg, (const uint8_t *)data, *size);

@@ -135,14 +135,6 @@ int db_digest(sqlite3_stmt *row, int column, uint8_t digest[SHA256_BYTES]) {
 
 /* ---- data sets ---- */
 
-int dataset_insert(struct store_tx *tx, const struct dataset_new *dataset, int64_t *id) {
-    TG_ASSERT(tx->writable);
-    int error = db_run(tx, "INSERT INTO datasets (content, name, created_ms, info) VALUES (?, ?, ?, ?)",
-                       "itit", dataset->content, dataset->name, dataset->now_ms, dataset->info);
-    *id = db_inserted(tx);
-    return error;
-}
-
 struct dataset_sink {
     dataset_row_fn fn;
     void *arg;
@@ -184,6 +176,41 @@ int dataset_named(struct store_tx *tx, const char *name, dataset_row_fn fn, void
     sqlite3_stmt *stmt;
     int error = db_bind(tx, &stmt, DATASETS "WHERE d.name = ? ORDER BY d.id DESC LIMIT 1", "t", name);
     return error ? error : give_first(tx, stmt, fn, arg);
+}
+
+/* ---- names of data sets ---- */
+
+struct holder {
+    int64_t id, content; /* id 0: nobody has the name */
+};
+
+static int take_holder(void *arg, const struct dataset_row *row) {
+    *(struct holder *)arg = (struct holder){row->id, row->content};
+    return 0;
+}
+
+static int name_taken(const struct holder *holder, struct problem *problem) {
+    return problem_set(
+        problem, TG_ENAME_TAKEN, "name",
+        "data set %lld has this name and other content: choose another name, or remove that data "
+        "set first",
+        (long long)holder->id);
+}
+
+int dataset_insert(struct store_tx *tx, const struct dataset_new *dataset, int64_t *id,
+                   struct problem *problem) {
+    TG_ASSERT(tx->writable);
+    struct holder holder = {0};
+    int error = dataset_named(tx, dataset->name, take_holder, &holder);
+    *id = holder.id;
+    if (!error)
+        return holder.content == dataset->content ? 0 : name_taken(&holder, problem);
+    if (error != TG_ENOT_FOUND)
+        return error;
+    error = db_run(tx, "INSERT INTO datasets (content, name, created_ms, info) VALUES (?, ?, ?, ?)", "itit",
+                   dataset->content, dataset->name, dataset->now_ms, dataset->info);
+    *id = db_inserted(tx);
+    return error;
 }
 
 int dataset_list(struct store_tx *tx, int64_t cursor, int limit, dataset_row_fn fn, void *arg) {

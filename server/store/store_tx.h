@@ -392,9 +392,12 @@ struct dataset_new {
     int64_t content, now_ms;
     const char *name, *info;
 };
-int dataset_insert(struct store_tx *tx, const struct dataset_new *dataset, int64_t *id); /* W */
-int dataset_get(struct store_tx *tx, int64_t id, dataset_row_fn fn, void *arg);          /* TG_ENOT_FOUND */
-/* The newest of this name. TG_ENOT_FOUND. */
+/* W. A name stands for one content: with the same one again, *id is what it was. TG_ENAME_TAKEN: for another.
+ */
+int dataset_insert(struct store_tx *tx, const struct dataset_new *dataset, int64_t *id,
+                   struct problem *problem);
+int dataset_get(struct store_tx *tx, int64_t id, dataset_row_fn fn, void *arg); /* TG_ENOT_FOUND */
+/* The newest of this name (older databases may have several). TG_ENOT_FOUND. */
 int dataset_named(struct store_tx *tx, const char *name, dataset_row_fn fn, void *arg);
 int dataset_list(struct store_tx *tx, int64_t cursor, int limit, dataset_row_fn fn, void *arg);
 /* W. TG_EWRONG_STATE: a job that is not over takes it; TG_ENOT_FOUND. */

@@ -1,10 +1,12 @@
 """Data sets: looked at before they are kept, kept once, named by jobs; and the client's commands for them and for checkpoints."""
 # run_tests: timeout=300
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import sqlite3
 import struct
 import tarfile
 import time
@@ -74,6 +76,42 @@ def a_data_set_is_described_and_kept_once(t):
     t.tool("tengen-server", "--check", "--data", server.data, check=0)
 
 
+def a_name_stands_for_one_content(t):
+    server = t.server()
+    one, other = packed(GAME), packed(GAME, GAME)
+    first = post(server.api, one, "games").json
+    again = post(server.api, one, "games")
+    t.equal((again.status, again.json["id"], again.json["existed"]), (201, first["id"], True), "the same once more")
+    with t.subtest("other content under the name is refused"):
+        refused = t.problem(post(server.api, other, "games"), 409, "name_taken", "name")
+        t.contains(refused["detail"], f"data set {first['id']} has this name", "who has it")
+        t.contains(refused["detail"], "choose another name, or remove", "what to do")
+    t.equal([row["id"] for row in server.api.pages("/api/v1/datasets")], [first["id"]], "data sets")
+    harness.wait_for(lambda: harness.sqlite_rows(server.data, "SELECT count(*) FROM contents") == [(1,)], 20, "no other content")
+    with t.subtest("the client says what to do"):
+        file = t.folder("sets") / "games"
+        file.write_bytes(other)
+        said = t.tool("tengen", "dataset", "add", file, "--server", server.url, check=1).stderr.decode()
+        t.contains(said, "choose another name", "what it says")
+    with t.subtest("of names that an older database repeats the newest counts"):
+        newer = post(server.api, other, "newer").json
+        t.equal(server.stop(), 0, "exit code")
+        with contextlib.closing(sqlite3.connect(f"{server.data}/tengen.db")) as database, database:
+            database.execute("UPDATE datasets SET name = 'games'")
+        server = t.server(data=server.data)
+        t.equal(post(server.api, other, "games").json["id"], newer["id"], "the newest's content")
+        t.problem(post(server.api, one, "games"), 409, "name_taken", "name")
+        job = server.api.expect(201, "POST", "/api/v1/jobs", json={
+            "kind": "sl-policy", "inputs": {"games": {"dataset": "games"}}})
+        t.equal(job["inputs"], {"games": {"dataset": newer["id"]}}, "what the name becomes")
+        server.api.expect(200, "POST", f"/api/v1/jobs/{job['id']}/cancel")
+    with t.subtest("a name is free again once its data set is removed"):
+        for _ in range(2):
+            row = server.api.pages("/api/v1/datasets")[0]
+            t.equal(server.api.call("DELETE", f"/api/v1/datasets/{row['id']}").status, 204, "removed")
+        t.equal(post(server.api, one, "games").status, 201, "the name anew")
+
+
 def what_is_none_is_refused_with_the_reason(t):
     server = t.server()
     for name, body in [("text", b"hello"), ("nothing", b""), ("games that are none", packed(b"(;FF[4]GM[1]SZ[9];B[zz])")),
@@ -94,7 +132,8 @@ def what_is_none_is_refused_with_the_reason(t):
 
 
 def a_check_that_fails_harms_nobody(t):
-    data = packed(GAME) + bytes(2_000_000)
+    data = packed(GAME)
+    early = ("crashes", "says too much", "refuses early")  # half-way: the sender hears the reason all the same
     for name, text, status, words in [
             ("crashes", "kill -SEGV $$", 400, "signal"), ("says nothing", "cat >/dev/null", 400, "exit code"),
             ("says too much", "yes", 400, ""), ("refuses early", 'echo \'{"error": {"code": "not_found", "field": "/proc/self/fd/3/a.png", "detail": "a bomb"}}\'; exit 1', 400, "a bomb"),
@@ -102,7 +141,7 @@ def a_check_that_fails_harms_nobody(t):
             ("is content early", 'echo \'{"format": "idx", "samples": 3}\'', 201, "idx")]:
         with t.subtest(f"a check that {name}"):
             server = t.server(runner=script(t, text))
-            answer = post(server.api, data)
+            answer = post(server.api, data + bytes(24_000_000 if name in early else 2_000_000))
             t.equal(answer.status, status, f"{answer!r}")
             t.contains(answer.body.decode(), words, "the reason")
             t.equal(server.api.get("/healthz").status, 200, "the coordinator")
@@ -233,5 +272,6 @@ def the_client_sends_and_fetches(t):
 
 
 if __name__ == "__main__":
-    harness.run(pages_hear_of_data_sets, a_data_set_is_described_and_kept_once, what_is_none_is_refused_with_the_reason,
-                a_check_that_fails_harms_nobody, jobs_name_what_is_there, a_job_whose_input_was_never_made_fails_and_says_so, the_client_sends_and_fetches, timeout=60)
+    harness.run(pages_hear_of_data_sets, a_data_set_is_described_and_kept_once, a_name_stands_for_one_content, what_is_none_is_refused_with_the_reason,
+                a_check_that_fails_harms_nobody, jobs_name_what_is_there,
+                a_job_whose_input_was_never_made_fails_and_says_so, the_client_sends_and_fetches, timeout=60)

@@ -182,6 +182,10 @@ async function learning(real) {
     await matches(() => text(page, '[data-dataset="shapes"]'), /shapes[\s\S]*#1[\s\S]*\d KiB/, "its row");
     await real.upload("someone else's", tarOf(shapes()));
     await page.locator('[data-dataset="someone else\'s"]').waitFor();
+    await page.getByLabel("File").setInputFiles(file("shapes.tar", Buffer.concat([tarOf(shapes()), Buffer.alloc(10240)])));
+    await page.getByRole("button", { name: "Upload" }).click();
+    const taken = page.locator('[data-field="name"] .problem');
+    await matches(() => taken.innerText(), /data set 1 has this name.*choose another name/i, "a name that is taken");
   });
   await test("real: a network is trained; its page shows curves, mistakes, images and checkpoints", async () => {
     await page.goto(`${real.url}/#/jobs/new?kind=classify`);
