@@ -1,9 +1,7 @@
 /* classify.c - learning to tell images apart, with any trunk of the zoo. */
-#include <string.h>
 #include "proto/kinds/classify.h"
 #include "proto/kinds/kind.h"
 #include "proto/kinds/training.h"
-#include "proto/wire/json.h"
 
 static const char *const families[] = {"resnet", "vgg", "googlenet", "densenet", "transformer", NULL};
 static const char *const forms[] = {"", "basic", "bottleneck", "preactivation", NULL};
@@ -122,12 +120,7 @@ static const struct option_spec options[] = {
      .type = OPTION_OBJECT,
      .fields = classify_network_options,
      .help = "what is trained; 0 or empty: the family's own choice"},
-    {.name = "architecture",
-     .type = OPTION_STRING,
-     .min = 0,
-     .max = 16384,
-     .initial = "\"\"",
-     .help = "instead of network: a whole description of one, as JSON text (docs/networks.md)"},
+    ARCHITECTURE_OPTION("network"),
     TRAINING_OPTIONS("10", "128", "0.1", "0.0005"),
     LABEL_SMOOTHING_OPTION("0", "classes"),
     {.name = "auxiliary_weight",
@@ -192,14 +185,9 @@ static const char *const outputs[] = {"checkpoint", NULL};
 
 /* Whether its shapes fit is seen when the images are. */
 static int check(const json_t *config, struct problem *problem) {
-    const char *own = option_string(config, "architecture");
-    json_t *parsed = *own ? json_parse_object(own, strlen(own), problem) : NULL;
-    if (*own && !parsed) {
-        problem_prefix(problem, "architecture");
-        return problem->error;
-    }
-    json_decref(parsed);
-    return training_check(config, problem);
+    static const char *const replaced[] = {"network", NULL};
+    int error = training_check_architecture(config, options, replaced, problem);
+    return error ? error : training_check(config, problem);
 }
 
 const struct kind kind_classify = {
@@ -212,4 +200,5 @@ const struct kind kind_classify = {
     .outputs = outputs,
     .chunk_type = "checkpoint",
     .check = check,
+    .check_inputs = training_check_inputs,
 };

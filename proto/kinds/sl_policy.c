@@ -69,6 +69,7 @@ static const struct option_spec options[] = {
      .max = 100,
      .initial = "0.25",
      .help = "of the value's squared error in the loss, with a value head"},
+    ARCHITECTURE_OPTION("trunk, blocks, channels and heads"),
     TRAINING_OPTIONS("6", "128", "0.1", "0.0001"),
     LABEL_SMOOTHING_OPTION("0", "moves"),
     {.name = "min_rating",
@@ -106,11 +107,15 @@ static const struct option_spec options[] = {
 };
 
 static int check(const json_t *config, struct problem *problem) {
+    static const char *const replaced[] = {"trunk",      "blocks",         "channels",
+                                           "squeeze",    "policy_head",    "policy_channels",
+                                           "value_head", "value_channels", NULL};
     if (option_int(config, "board") == 1)
         return problem_set(problem, TG_EOUT_OF_RANGE, "board", "must be 0 or 2 to 19, is 1");
     if (strcmp(option_string(config, "trunk"), "alphago") == 0 && option_int(config, "blocks") < 2)
         return problem_set(problem, TG_EOUT_OF_RANGE, "blocks", "the trunk alphago has at least 2 layers");
-    return training_check(config, problem);
+    int error = training_check_architecture(config, options, replaced, problem);
+    return error ? error : training_check(config, problem);
 }
 
 /* Reading a large data set is one silent step. */
@@ -142,5 +147,6 @@ const struct kind kind_sl_policy = {
     .outputs = outputs,
     .chunk_type = "checkpoint",
     .check = check,
+    .check_inputs = training_check_inputs,
     .patience_s = patience_s,
 };

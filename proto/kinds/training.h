@@ -123,6 +123,20 @@ extern const struct option_when training_for_sgd, training_for_falling; /* optio
         .help = "share of the target that is spread over all " over_                                         \
     }
 
+/* A whole description of a network, as the kind's option `architecture`; the help says instead of what. */
+#define ARCHITECTURE_OPTION(instead_of_)                                                                     \
+    {                                                                                                        \
+        .name = "architecture", .type = OPTION_STRING, .min = 0, .max = 16384, .initial = "\"\"",            \
+        .help = "instead of " instead_of_ ": a whole description, as JSON text (docs/networks.md)"           \
+    }
+
+/* An architecture is a JSON object, and nothing else describes the network beside it: the options `replaced`
+ * of `table` (NULL-terminated) are as by default. */
+int training_check_architecture(const json_t *config, const struct option_spec *table,
+                                const char *const *replaced, struct problem *problem);
+/* Neither does the input `network`, which brings its own architecture. */
+int training_check_inputs(const json_t *config, const json_t *inputs, struct problem *problem);
+
 /* The budget has an end, noam its warm-up. */
 int training_check(const json_t *config, struct problem *problem);
 

@@ -110,6 +110,11 @@ static void test_refusals(void **state) {
     refuse("classify", "{\"network\":{\"family\":\"alexnet\"}}", TG_EOUT_OF_RANGE, "config.network.family");
     refuse("classify", "{\"architecture\":\"{nope\"}", TG_EBAD_JSON, "config.architecture");
     refuse("classify", "{\"network\":{\"depth\":3}}", TG_EUNKNOWN_OPTION, "config.network.depth");
+    refuse("classify", "{\"architecture\":\"{}\",\"network\":{\"stages\":\"8x2\"}}", TG_EINVALID,
+           "config.network.stages");
+    refuse("sl-policy", "{\"architecture\":\"{nope\"}", TG_EBAD_JSON, "config.architecture");
+    refuse("sl-policy", "{\"architecture\":\"{}\",\"blocks\":5}", TG_EINVALID, "config.blocks");
+    refuse("sl-policy", "{\"architecture\":\"{}\",\"value_head\":true}", TG_EINVALID, "config.value_head");
     refuse("evaluate", "{\"part\":\"all\"}", TG_EOUT_OF_RANGE, "config.part");
     refuse("match", "{\"sprt\":{\"alpha\":0}}", TG_EOUT_OF_RANGE, "config.sprt.alpha");
 }
@@ -124,6 +129,27 @@ static void check_needs(const char *name, const char *text, const char *expected
     json_decref(wanted);
     json_decref(checked);
     json_decref(config);
+}
+
+/* Defaults are no wish: every stored job has them. */
+static void test_an_architecture_describes_the_whole_network(void **state) {
+    for (size_t i = 0; i < 2; i++) {
+        const struct kind *kind = (const struct kind *[]){&kind_classify, &kind_sl_policy}[i];
+        json_t *given = json_pack("{s:s}", "architecture", "{}"), *all = NULL, *again = NULL;
+        json_t *inputs = json_pack("{s:{}}", "network");
+        struct problem problem = {0};
+        assert_int_equal(kind_check(kind->name, given, NULL, &all, &problem), 0);
+        assert_int_equal(kind_check(kind->name, all, NULL, &again, &problem), 0);
+        assert_int_equal(kind->check_inputs(all, inputs, &problem), TG_EINVALID);
+        assert_string_equal(problem.field, "inputs.network");
+        assert_non_null(strstr(problem.detail, "config.architecture"));
+        json_object_set_new(all, "architecture", json_string(""));
+        assert_int_equal(kind->check_inputs(all, inputs, &problem), 0);
+        json_decref(given);
+        json_decref(all);
+        json_decref(again);
+        json_decref(inputs);
+    }
 }
 
 static void check_networks(const char *config, const char *inputs, int error, const char *field) {
@@ -162,6 +188,7 @@ int main(void) {
         cmocka_unit_test(test_tables_are_sound),
         cmocka_unit_test(test_descriptions),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_an_architecture_describes_the_whole_network),
         cmocka_unit_test(test_players_have_the_networks_that_they_need),
         cmocka_unit_test(test_needs),
     };

@@ -268,6 +268,54 @@ static void test_resumes_bit_for_bit(void **state) {
     unlink(sgf);
 }
 
+static json_t *described(const char *architecture) {
+    json_t *config = tiny(4);
+    for (size_t i = 0; i < 3; i++)
+        json_object_del(config, (const char *const[]){"blocks", "channels", "value_head"}[i]);
+    json_object_set_new(config, "architecture", json_string(architecture));
+    return config;
+}
+
+/* The board, the planes and the policy head are filled in. */
+static void test_a_network_of_ones_own(void **state) {
+    struct problem problem = {0};
+    struct evaluator *evaluator;
+    size_t size;
+    write_games(40, 5, "");
+    if (run_task(described("{\"trunk\": {\"family\": \"vgg\", \"stages\": \"6\", \"pool\": false}}"),
+                 from_sgf(), NULL, &problem))
+        fail_msg("%s: %s", problem.field, problem.detail);
+    assert_int_equal(evaluator_network("test_sl_policy/checkpoint.safetensors", 5, 4, &evaluator, &problem),
+                     0);
+    assert_false(evaluator->has_value);
+    evaluator_destroy(evaluator);
+    char *text = read_file("checkpoint.safetensors", &size);
+    assert_non_null(strstr(text + 8, "\\\"stages\\\":\\\"6\\\""));
+    free(text);
+    unlink(sgf);
+}
+
+static void test_a_network_that_does_not_fit_the_game(void **state) {
+    static const char *const cases[][3] = {
+        {"{\"trunk\": {\"family\": \"vgg\"}, \"input\": {\"height\": 7, \"width\": 7}}",
+         "config.architecture.input", "is a board of 7x7, the games are of 5x5: leave the input out"},
+        {"{\"trunk\": {\"family\": \"vgg\"}, \"input\": {\"channels\": 3}}", "config.architecture.input",
+         "must be a square board of 12 planes"},
+        {"{\"trunk\": {\"family\": \"vgg\"}, \"heads\": [{\"kind\": \"value\"}]}",
+         "config.architecture.heads", "no policy head"},
+        {"{\"trunk\": {\"family\": \"lenet\"}}", "config.architecture.trunk.family", "vgg"},
+        {"{\"heads\": []}", "config.architecture.trunk.family", ""},
+    };
+    write_games(10, 5, "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct problem problem = {0};
+        assert_int_not_equal(run_task(described(cases[i][0]), from_sgf(), NULL, &problem), 0);
+        assert_string_equal(problem.field, cases[i][1]);
+        assert_non_null(strstr(problem.detail, cases[i][2]));
+    }
+    unlink(sgf);
+}
+
 static void test_bad_input(void **state) {
     struct problem problem = {0};
     assert_int_equal(run_task(tiny(2), json_object(), NULL, &problem), TG_EMISSING_FIELD);
@@ -332,6 +380,8 @@ int main(void) {
         cmocka_unit_test(test_a_run_makes_a_network_that_can_play),
         cmocka_unit_test(test_resumes_bit_for_bit),
         cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_a_network_of_ones_own),
+        cmocka_unit_test(test_a_network_that_does_not_fit_the_game),
         cmocka_unit_test(test_a_stream_of_games_is_read_back),
     };
     return unit_folder_enter() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

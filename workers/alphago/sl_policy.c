@@ -54,6 +54,10 @@ static json_t *trunk_description(const json_t *config) {
     return trunk;
 }
 
+static json_t *describe_input(int size) {
+    return json_pack("{s:i, s:i, s:i}", "height", size, "width", size, "channels", GO12_PLANES);
+}
+
 static json_t *describe(const json_t *config, int size) {
     json_t *heads =
         json_pack("[{s:s, s:s, s:i}]", "kind", "policy", "form", option_string(config, "policy_head"),
@@ -61,34 +65,67 @@ static json_t *describe(const json_t *config, int size) {
     if (option_bool(config, "value_head"))
         json_array_append_new(heads, json_pack("{s:s, s:i}", "kind", "value", "channels",
                                                (int)option_int(config, "value_channels")));
-    return json_pack("{s:i, s:{s:i, s:i, s:i}, s:o, s:o}", "version", 1, "input", "height", size, "width",
-                     size, "channels", GO12_PLANES, "trunk", trunk_description(config), "heads", heads);
+    return json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "input", describe_input(size), "trunk",
+                     trunk_description(config), "heads", heads);
 }
 
-/* A new network; or, given one to begin with, that one, which has to be for the same boards. */
-static int make_network(struct sl_policy *self, const char *begin_with, uint64_t seed,
-                        struct problem *problem) {
-    const int size = self->sets.train.size;
-    json_t *architecture = NULL, *metadata = NULL;
-    int error;
-    if (begin_with) {
-        error = network_load(begin_with, true, &self->network, &metadata, problem);
-        if (!error)
-            error = encoding_check(&self->network, metadata, size, problem);
-        if (!error)
-            architecture = json_incref(self->network.architecture);
-        json_decref(metadata);
-        if (error)
-            problem_prefix(problem, "inputs.network");
-    } else {
-        architecture = describe(self->config, size);
-        error = architecture ? network_create(architecture, true, seed, &self->network, problem)
-                             : problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a network");
-    }
+static int begin_with_another(struct sl_policy *self, const char *path, struct problem *problem) {
+    json_t *metadata = NULL;
+    int error = network_load(path, true, &self->network, &metadata, problem);
     if (!error)
-        error = network_create(architecture, false, seed, &self->served, problem);
+        error = encoding_check(&self->network, metadata, self->sets.train.size, problem);
+    json_decref(metadata);
+    if (error)
+        problem_prefix(problem, "inputs.network");
+    return error;
+}
+
+static int check_size(const struct network *network, int size, struct problem *problem) {
+    const int own = graph_input_shape(network->graph, 0).dim[0];
+    return own == size
+               ? 0
+               : problem_set(problem, TG_EINVALID, "architecture.input",
+                             "is a board of %dx%d, the games are of %dx%d: leave the input out, or set "
+                             "board to learn from games of that size",
+                             own, own, size, size);
+}
+
+/* A description of the user's own, which has to fit the game. */
+static int make_as_described(struct sl_policy *self, const char *text, uint64_t seed,
+                             struct problem *problem) {
+    const int size = self->sets.train.size;
+    json_t *architecture = NULL,
+           *rest = json_pack("{s:o, s:[{s:s}]}", "input", describe_input(size), "heads", "kind", "policy");
+    int error = zoo_parse(text, rest, &architecture, problem);
+    if (!error)
+        error = network_create(architecture, true, seed, &self->network, problem);
+    if (!error)
+        error = encoding_check_shapes(&self->network, problem);
+    if (!error)
+        error = check_size(&self->network, size, problem);
+    json_decref(rest);
+    json_decref(architecture);
+    if (error)
+        problem_prefix(problem, "config");
+    return error;
+}
+
+static int make_from_options(struct sl_policy *self, uint64_t seed, struct problem *problem) {
+    json_t *architecture = describe(self->config, self->sets.train.size);
+    const int error = architecture ? network_create(architecture, true, seed, &self->network, problem)
+                                   : problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a network");
     json_decref(architecture);
     return error;
+}
+
+/* A new network, as one text or the options describe it; or, given one to begin with, that one. */
+static int make_network(struct sl_policy *self, const char *begin_with, uint64_t seed,
+                        struct problem *problem) {
+    const char *own = option_string(self->config, "architecture");
+    const int error = begin_with ? begin_with_another(self, begin_with, problem)
+                      : *own     ? make_as_described(self, own, seed, problem)
+                                 : make_from_options(self, seed, problem);
+    return error ? error : network_create(self->network.architecture, false, seed, &self->served, problem);
 }
 
 static bool has_output(const struct graph *graph, const char *name) {

@@ -63,6 +63,9 @@ int evaluator_of_network(struct network *network, int batch_max, struct evaluato
 #define ENCODING_KEY "encoding"
 /* Checks "encoding" in a checkpoint's metadata and the network's input against it and `board` (0: any).
  * TG_EINVALID. */
+/* The shapes alone: a square board, its planes, and a policy over its points and the pass. Problems start
+ * with "architecture". */
+int encoding_check_shapes(const struct network *network, struct problem *problem);
 int encoding_check(const struct network *network, const json_t *metadata, int board, struct problem *problem);
 
 /* For tests, benchmarks and comparison. NULL: out of memory. */

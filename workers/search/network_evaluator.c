@@ -22,6 +22,23 @@ static size_t output_size(const struct graph *graph, const char *name) {
     return 0;
 }
 
+int encoding_check_shapes(const struct network *network, struct problem *problem) {
+    const struct shape input = graph_input_shape(network->graph, 0);
+    char text[64];
+    if (input.rank != 3 || input.dim[0] != input.dim[1] || input.dim[2] != GO12_PLANES ||
+        input.dim[0] < BOARD_SIZE_MIN || input.dim[0] > BOARD_SIZE_MAX)
+        return problem_set(problem, TG_EINVALID, "architecture.input",
+                           "must be a square board of %d planes, is %s", GO12_PLANES,
+                           shape_text(input, text));
+    const size_t points = (size_t)(input.dim[0] * input.dim[0]),
+                 policy = output_size(network->graph, "policy");
+    if (policy != points + 1)
+        return problem_set(problem, TG_EINVALID, "architecture.heads",
+                           policy ? "the policy head has another size than the board and the pass"
+                                  : "has no policy head: this network cannot choose moves");
+    return 0;
+}
+
 int encoding_check(const struct network *network, const json_t *metadata, int board,
                    struct problem *problem) {
     const char *encoding = json_string_value(json_object_get(metadata, ENCODING_KEY));
@@ -29,25 +46,18 @@ int encoding_check(const struct network *network, const json_t *metadata, int bo
         return problem_set(problem, TG_EINVALID, "checkpoint.encoding",
                            "must be " GO12_NAME ", is %.40s: this network was not trained on these planes",
                            encoding ? encoding : "missing");
-    const struct shape input = graph_input_shape(network->graph, 0);
-    char text[64];
-    if (input.rank != 3 || input.dim[0] != input.dim[1] || input.dim[2] != GO12_PLANES ||
-        input.dim[0] < BOARD_SIZE_MIN || input.dim[0] > BOARD_SIZE_MAX)
-        return problem_set(problem, TG_EINVALID, "checkpoint.architecture.input",
-                           "must be a square board of %d planes, is %s", GO12_PLANES,
-                           shape_text(input, text));
-    if (board && input.dim[0] != board)
-        return problem_set(problem, TG_EINVALID, "board",
-                           "the checkpoint's network is for %dx%d, not for %dx%d: play that size, or train "
-                           "another network",
-                           input.dim[0], input.dim[0], board, board);
-    const size_t points = (size_t)(input.dim[0] * input.dim[0]),
-                 policy = output_size(network->graph, "policy");
-    if (policy != points + 1)
-        return problem_set(problem, TG_EINVALID, "checkpoint.architecture.heads",
-                           policy ? "the policy head has another size than the board and the pass"
-                                  : "has no policy head: this network cannot choose moves");
-    return 0;
+    const int error = encoding_check_shapes(network, problem);
+    if (error) {
+        problem_prefix(problem, "checkpoint");
+        return error;
+    }
+    const int size = graph_input_shape(network->graph, 0).dim[0];
+    return !board || size == board
+               ? 0
+               : problem_set(problem, TG_EINVALID, "board",
+                             "the checkpoint's network is for %dx%d, not for %dx%d: play that size, or train "
+                             "another network",
+                             size, size, board, board);
 }
 
 static int network_run(struct evaluator *evaluator, struct evaluation *const *list, int count,

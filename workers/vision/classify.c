@@ -123,6 +123,14 @@ static void find_auxiliary(struct classify *self) {
     }
 }
 
+/* A problem's field is the option that describes it, where there is one. */
+static int create_described(struct classify *self, const json_t *architecture, struct problem *problem) {
+    int error = network_create(architecture, true, train_seed(self->task), &self->network, problem);
+    if (error && *option_string(self->task->config, "architecture"))
+        problem_prefix(problem, "config");
+    return error;
+}
+
 /* A new network as described, or the input's with its weights. */
 static int make_network(struct classify *self, struct problem *problem) {
     const char *from = json_string_value(json_object_get(self->task->inputs, "network"));
@@ -135,7 +143,7 @@ static int make_network(struct classify *self, struct problem *problem) {
     } else {
         error = describe_network(self->task->config, &self->set, &architecture, problem);
         if (!error)
-            error = network_create(architecture, true, train_seed(self->task), &self->network, problem);
+            error = create_described(self, architecture, problem);
         if (!error)
             error = check_fits(self->network.architecture, &self->set, "config.architecture", problem);
     }

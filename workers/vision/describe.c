@@ -2,7 +2,7 @@
 
 #include <string.h>
 #include "proto/kinds/classify.h"
-#include "proto/wire/json.h"
+#include "workers/zoo/zoo.h"
 
 const char *image_encoding(int channels) {
     return channels == 3 ? "pixels-rgb/1" : "pixels-grey/1";
@@ -77,24 +77,15 @@ static int describe_options(const json_t *network, const struct image_set *set, 
 /* A description of the user's own: what it leaves out about the images is filled in. */
 static int describe_own(const char *text, const struct image_set *set, json_t **out,
                         struct problem *problem) {
-    json_t *own = json_parse_object(text, strlen(text), problem);
-    if (!own) {
-        problem_prefix(problem, "config.architecture");
-        return problem->error;
-    }
-    json_t *input = json_pack("{s:i, s:i, s:i, s:s}", "height", set->height, "width", set->width, "channels",
-                              set->channels, "encoding", image_encoding(set->channels));
-    json_t *heads = json_pack("[{s:s, s:i}]", "kind", "classes", "classes", set->class_count);
-    if (json_is_object(json_object_get(own, "input")))
-        json_object_update(input, json_object_get(own, "input"));
-    if (!json_object_get(own, "version"))
-        json_object_set_new(own, "version", json_integer(1));
-    if (!json_object_get(own, "heads"))
-        json_object_set(own, "heads", heads);
-    json_object_set_new(own, "input", input);
-    json_decref(heads);
-    *out = own;
-    return TG_OK;
+    json_t *rest =
+        json_pack("{s:{s:i, s:i, s:i, s:s}, s:[{s:s, s:i}]}", "input", "height", set->height, "width",
+                  set->width, "channels", set->channels, "encoding", image_encoding(set->channels), "heads",
+                  "kind", "classes", "classes", set->class_count);
+    int error = zoo_parse(text, rest, out, problem);
+    json_decref(rest);
+    if (error)
+        problem_prefix(problem, "config");
+    return error;
 }
 
 int describe_network(const json_t *config, const struct image_set *set, json_t **out,

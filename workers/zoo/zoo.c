@@ -1,6 +1,7 @@
 /* zoo.c - see zoo.h: descriptions, their checks, and putting trunk and heads together. */
 #include <stdio.h>
 #include <string.h>
+#include "proto/wire/json.h"
 #include "workers/zoo/zoo.h"
 
 enum { VERSION = 1, HEADS_MAX = 8 };
@@ -180,6 +181,36 @@ static int check_version(const json_t *architecture, struct problem *problem) {
         return problem_set(problem, TG_EOUT_OF_RANGE, "version", "must be %d, the only version so far",
                            VERSION);
     return TG_OK;
+}
+
+static int fill_in(json_t *description, const json_t *rest) {
+    int error = json_object_get(description, "version")
+                    ? 0
+                    : json_object_set_new(description, "version", json_integer(VERSION));
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)rest, name, value) {
+        json_t *own = json_object_get(description, name);
+        if (!own)
+            error |= json_object_set_new(description, name, json_deep_copy(value));
+        else if (json_is_object(own) && json_is_object(value))
+            error |= json_object_update_missing(own, value);
+    }
+    return error ? TG_ENO_MEMORY : TG_OK;
+}
+
+int zoo_parse(const char *text, const json_t *rest, json_t **out, struct problem *problem) {
+    *out = json_parse_object(text, strlen(text), problem);
+    if (!*out) {
+        problem_prefix(problem, "architecture");
+        return problem->error;
+    }
+    int error = rest ? fill_in(*out, rest) : TG_ENO_MEMORY;
+    if (error) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return error;
 }
 
 int zoo_check(const json_t *architecture, json_t **checked, struct problem *problem) {

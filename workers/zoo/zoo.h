@@ -60,6 +60,10 @@ const struct head_kind *const *zoo_heads(void);
 /* The tables of a description's "input": planes, and tokens. */
 extern const struct option_spec zoo_plane_options[], zoo_token_options[];
 
+/* Reads a person's description, which may leave out its version and what `rest` (an object) tells: members,
+ * and those of an object in it. Not checked further. The caller owns *out. Problems start with
+ * "architecture". */
+int zoo_parse(const char *text, const json_t *rest, json_t **out, struct problem *problem);
 /* Checks a description and fills in every default: the form that is stored. Problems start with
  * "architecture.". */
 int zoo_check(const json_t *architecture, json_t **checked, struct problem *problem);
