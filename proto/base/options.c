@@ -309,7 +309,8 @@ static json_t *describe_bound(const struct option_spec *spec, double bound) {
 }
 
 static json_t *describe_when(const struct option_when *when) {
-    return json_pack("{s:s, s:o}", "option", when->option, "choices", describe_choices(when->choices));
+    return json_pack("{s:s, s:o, s:s*}", "option", when->option, "choices", describe_choices(when->choices),
+                     "or_given", when->or_given);
 }
 
 static json_t *describe_option(const struct option_spec *spec) {
@@ -343,11 +344,22 @@ json_t *options_describe(const struct option_spec *table) {
     return list;
 }
 
+/* The text at a dotted path. */
+static const char *text_at(const json_t *checked, const char *path) {
+    const char *dot = strchr(path, '.');
+    char object[64];
+    if (!dot)
+        return option_string(checked, path);
+    snprintf(object, sizeof object, "%.*s", (int)(dot - path), path);
+    return text_at(option_object(checked, object), dot + 1);
+}
+
 bool option_applies(const struct option_spec *spec, const json_t *checked) {
-    if (!spec->when)
+    const struct option_when *when = spec->when;
+    if (!when || (when->or_given && *option_string(checked, when->or_given)))
         return true;
-    const char *chosen = option_string(checked, spec->when->option);
-    const char *const *choice = spec->when->choices;
+    const char *chosen = text_at(checked, when->option);
+    const char *const *choice = when->choices;
     while (*choice && strcmp(*choice, chosen) != 0)
         choice++;
     return *choice != NULL;
@@ -362,6 +374,8 @@ void option_meaning(const struct option_spec *spec, char *out, size_t size) {
         used += (size_t)snprintf(out + used, size - used, "%s%s%s%s", join, i ? "" : spec->when->option,
                                  i ? "" : " ", spec->when->choices[i]);
     }
+    if (spec->when->or_given && used < size)
+        snprintf(out + used, size - used, " or with %s", spec->when->or_given);
 }
 
 void option_flag(const char *name, char *out, size_t size) {

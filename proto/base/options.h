@@ -36,16 +36,18 @@ enum option_type {
     OPTION_LIST,   /* an array of min..max strings (a flag that may be repeated) */
 };
 
-/* When an option says anything: only where that choice, of the same table, is one of these. */
+/* When an option says anything: only where that choice, of the same table or of an object in it
+ * ("network.family"), is one of these; or where the text `or_given` of the same table is not empty. */
 struct option_when {
     const char *option;
     const char *const *choices; /* NULL-terminated */
+    const char *or_given;       /* NULL: none */
 };
 
 /* {OPTION, (choices) ..., NULL} as an initializer of a static struct option_when. */
 #define OPTION_WHEN(option_, ...)                                                                            \
     {                                                                                                        \
-        option_, (const char *const[]) {                                                                     \
+        .option = option_, .choices = (const char *const[]) {                                                \
             __VA_ARGS__, NULL                                                                                \
         }                                                                                                    \
     }

@@ -11,7 +11,10 @@ static const struct option_when for_resnet = OPTION_WHEN("family", "resnet"),
                                 for_width = OPTION_WHEN("family", "googlenet", "transformer"),
                                 for_stem = OPTION_WHEN("family", "googlenet", "densenet"),
                                 for_densenet = OPTION_WHEN("family", "densenet"),
-                                for_transformer = OPTION_WHEN("family", "transformer");
+                                for_transformer = OPTION_WHEN("family", "transformer"),
+                                for_auxiliary = {.option = "network.family",
+                                                 .choices = (const char *const[]){"googlenet", NULL},
+                                                 .or_given = "architecture"};
 
 /* What a network is made of. Zero or "" stands for the family's own default; what a family does not have is
  * refused. */
@@ -125,6 +128,7 @@ static const struct option_spec options[] = {
     LABEL_SMOOTHING_OPTION("0", "classes"),
     {.name = "auxiliary_weight",
      .type = OPTION_NUMBER,
+     .when = &for_auxiliary,
      .min = 0,
      .max = 10,
      .initial = "0.3",

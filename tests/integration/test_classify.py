@@ -244,7 +244,7 @@ def every_family_trains(t):
     with t.subtest("a description of one's own"):
         out = pathlib.Path(t.folder("own"))
         own = json.dumps({"trunk": {"family": "vgg", "stages": "4", "pool": False}})
-        train(t, data, out, {"architecture": own, "epochs": 1})
+        train(t, data, out, {"network": {}, "architecture": own, "epochs": 1})
 
 
 def one_seed_gives_one_network(t):
@@ -312,11 +312,11 @@ def bad_tasks_are_refused(t):
          "__metadata__.format", "must be tengen-network/1"),
         ("a network for other images", "classify", CONFIG, {"network": network, "data": narrow}, "inputs.network",
          "the data set's are 10 wide and 12 high"),
-        ("a network that tells nothing apart", "classify", dict(CONFIG, architecture=json.dumps(own)), {"data": data},
+        ("a network that tells nothing apart", "classify", dict(CONFIG, network={}, architecture=json.dumps(own)), {"data": data},
          "config.architecture", "no head of kind classes"),
         ("shapes that do not fit", "classify", dict(CONFIG, network={"family": "vgg", "stages": "4/4/4/4/4/4"}),
          {"data": data}, "architecture", "pool"),
-        ("too many parameters", "classify", dict(CONFIG, architecture=json.dumps(big)), {"data": data}, "architecture",
+        ("too many parameters", "classify", dict(CONFIG, network={}, architecture=json.dumps(big)), {"data": data}, "config.architecture",
          "parameters"),
         ("what diverges", "classify", dict(CONFIG, learning_rate=10, warmup=0, epochs=100, momentum=0.99,
                                            network={"family": "transformer", "layers": 1, "width": 8, "heads": 2}), {"data": data},

@@ -12,13 +12,21 @@ static bool is_among(const char *name, const char *const *names) {
     return *names != NULL;
 }
 
-/* What an option waits for is a choice of its own table. */
-static void check_when(const struct option_spec *table, const struct option_when *when) {
-    while (table->name && strcmp(table->name, when->option) != 0)
+/* What an option waits for is a choice of its own table, or of an object in it. */
+static const struct option_spec *named(const struct option_spec *table, const char *path) {
+    const size_t size = strcspn(path, ".");
+    while (table->name && (strlen(table->name) != size || strncmp(table->name, path, size) != 0))
         table++;
-    assert_true(table->name && table->type == OPTION_CHOICE);
+    assert_non_null(table->name);
+    return path[size] ? named(table->fields, path + size + 1) : table;
+}
+
+static void check_when(const struct option_spec *table, const struct option_when *when) {
+    const struct option_spec *chosen = named(table, when->option);
+    assert_true(chosen->type == OPTION_CHOICE);
     for (const char *const *choice = when->choices; *choice; choice++)
-        assert_true(is_among(*choice, table->choices));
+        assert_true(is_among(*choice, chosen->choices));
+    assert_true(!when->or_given || named(table, when->or_given)->type == OPTION_STRING);
 }
 
 static void check_table(const struct option_spec *table) {

@@ -10,8 +10,8 @@ static const struct option_spec inner[] = {
     {.name = "name", .type = OPTION_STRING, .min = 1, .max = 8, .initial = "\"x\""},
     {.name = NULL},
 };
-static const struct option_when for_white = {"colour", (const char *const[]){"white", NULL}};
-static const struct option_when for_both = {"colour", (const char *const[]){"black", "white", NULL}};
+static const struct option_when for_white = OPTION_WHEN("colour", "white");
+static const struct option_when for_both = OPTION_WHEN("colour", "black", "white");
 static const struct option_spec table[] = {
     {.name = "games",
      .type = OPTION_INT,
@@ -225,6 +225,38 @@ static void test_describe(void **state) {
     json_decref(rows);
 }
 
+/* By a choice in an object of the table, or by a text that is there. */
+static void test_when_by_what_is_inside(void **state) {
+    static const char *const white[] = {"white", NULL};
+    static const struct option_when deep = {"player.type", white, "name"};
+    static const struct option_spec fields[] = {
+        {.name = "type", .type = OPTION_CHOICE, .choices = colours, .initial = "\"black\""}, {.name = NULL}};
+    static const struct option_spec outer[] = {
+        {.name = "player", .type = OPTION_OBJECT, .fields = fields},
+        {.name = "name", .type = OPTION_STRING, .max = 9, .initial = "\"\""},
+        {.name = "komi", .type = OPTION_INT, .max = 9, .initial = "7", .help = "points", .when = &deep},
+        {.name = NULL}};
+    static const struct {
+        const char *type, *name;
+        bool applies;
+    } cases[] = {{"black", "", false}, {"white", "", true}, {"black", "x", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *given = json_pack("{s:{s:s}, s:s}", "player", "type", cases[i].type, "name", cases[i].name),
+               *checked = NULL;
+        assert_int_equal(options_check(outer, given, &checked, NULL), 0);
+        assert_int_equal(option_applies(&outer[2], checked), cases[i].applies);
+        json_decref(given);
+        json_decref(checked);
+    }
+    json_t *rows = options_describe(outer);
+    const json_t *when = json_object_get(json_array_get(rows, 2), "when");
+    assert_string_equal(json_string_value(json_object_get(when, "or_given")), "name");
+    json_decref(rows);
+    char meaning[100];
+    option_meaning(&outer[2], meaning, sizeof meaning);
+    assert_string_equal(meaning, "points; for player.type white or with name");
+}
+
 static void test_help(void **state) {
     struct buf text = BUF_INIT;
     assert_int_equal(options_help(table, &text), 0);
@@ -264,15 +296,11 @@ static void whole_numbers_beyond_two_to_the_53(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_given_values),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_nearest_name),
-        cmocka_unit_test(test_argv),
-        cmocka_unit_test(test_argv_refusals),
-        cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(whole_numbers_beyond_two_to_the_53),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_given_values),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_nearest_name),
+        cmocka_unit_test(test_argv),     cmocka_unit_test(test_argv_refusals),
+        cmocka_unit_test(test_describe), cmocka_unit_test(test_when_by_what_is_inside),
+        cmocka_unit_test(test_help),     cmocka_unit_test(whole_numbers_beyond_two_to_the_53),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

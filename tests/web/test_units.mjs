@@ -146,6 +146,9 @@ async function optionTests() {
       [false, true],
       "fields",
     );
+    const weight = { when: { option: "network.family", choices: ["googlenet"], or_given: "architecture" } };
+    const shown = (family, architecture) => applies(weight, { network: { family }, architecture });
+    same([shown("googlenet", ""), shown("resnet", ""), shown("resnet", "{}")], [true, false, true], "by what is inside");
   });
   await test("units: names are spelled as their field does", () => {
     for (const [name, expected] of Object.entries({

@@ -36,8 +36,11 @@ function fromField(option, value) {
   return value;
 }
 
-/** Whether an option says anything beside these values: some do for one type of player alone. */
-export const applies = ({ when }, values) => !when || when.choices.includes(values[when.option]);
+const valueAt = (values, path) => path.split(".").reduce((value, name) => value?.[name], values);
+
+/** Whether an option says anything beside these values: some do for one type of player alone, or for a family of networks. */
+export const applies = ({ when }, values) =>
+  !when || when.choices.includes(valueAt(values, when.option)) || Boolean(when.or_given && values[when.or_given]);
 
 /** What was typed, as a config: only what differs from the defaults, and what is required; nothing that does not apply. */
 export function configOf(options, values) {
