@@ -1,4 +1,20 @@
-/* board.c - see board.h for the data and its invariants, board_kernel.h for the steps of a move. */
+/* board.c - see board.h for the data and its invariants, board_kernel.h for the steps of a move.
+ *
+ * Two sorts of functions. What a playout does millions of times a second (legality, a move, an eye) is in the
+ * kernel, constant in time or linear in the stones that it takes off. What is asked now and then (true
+ * liberties, what a move would leave, the hash after it) is here; it walks chains by their circles and marks
+ * what it has seen in a set on its own stack, so that a const board may be asked at any time and by a search
+ * that holds many.
+ *
+ * Those questions are answered without playing the move and taking it back: there is no undo. A board is
+ * small enough to be copied, and a second way to change it would be a second set of invariants to keep.
+ *
+ * What a move at p would take: an opponent's chain whose pseudo-liberties are all at p (chains_taken). They
+ * are as many as its stones next to p, which is why counting the neighbours with the same head is enough.
+ *
+ * board_check proves every invariant from scratch; tests/unit/test_board_oracle.c also plays against a board
+ * that is simple enough to be obviously right.
+ */
 #include <stddef.h>
 #include <string.h>
 #include "proto/base/error.h"
@@ -38,6 +54,8 @@ void board_init(struct board *board, int size, bool suicide) {
         see_border(board, board->empties[i]);
 }
 
+/* A search copies a board for each simulation: the cells of a 9x9 are a quarter of what the struct has room
+ * for. */
 void board_copy(struct board *to, const struct board *from) {
     const size_t cells = from->cells, words = cells * sizeof from->link[0];
     memcpy(to, from, offsetof(struct board, color));
@@ -58,6 +76,8 @@ int board_setup(struct board *board, const uint8_t *colors, enum color to_move) 
         go_move p = board_at(board, i % size, i / size);
         if (colors[i] != BLACK && colors[i] != WHITE)
             continue;
+        /* Without captures: whether the whole has chains without liberties is asked at the end, for while it
+         * is being built a chain may have none yet, or lose them to stones that come later. */
         kernel_put(board, board->stride, colors[i], p);
         kernel_connect(board, board->stride, colors[i], p);
     }
@@ -251,6 +271,7 @@ uint64_t board_hash_after(const struct board *board, enum color color, go_move m
     if (taken > 0 || kernel_empty_bits(board->around[move]) ||
         kernel_breathes(board, board->stride, color, move))
         return hash;
+    /* A suicide, which a rule must have allowed: the new stone goes with all that it touches. */
     int joined = chains_joined(board, color, move, heads);
     hash ^= zobrist_stone(move, color);
     for (int i = 0; i < joined; i++)

@@ -2,6 +2,25 @@
  *
  * Every function takes the stride apart from the board: where the caller passes a constant, the compiler
  * folds the offsets of the neighbours into the addresses. Private to workers/go.
+ *
+ * A move (kernel_play), in an order that must stay:
+ *     1. put      the stone as a chain of its own; the neighbours lose the liberty that p was
+ *     2. connect  with its own colour
+ *     3. take     opponents' chains that have come to no liberty; that gives liberties back
+ *     4. ko       exactly one stone taken by a stone that had only opponents (or border) about it
+ *     5. suicide  only now: a move that takes something always has a liberty
+ *
+ * No branch asks what a neighbour is where it need not. Empty points and border cells are heads of
+ * themselves, so "liberties of the neighbour's chain - 1" may be done to any neighbour; what that does to the
+ * count of an empty point is nonsense which kernel_put overwrites when a stone comes there.
+ *
+ * Pseudo-liberties add up when chains are joined, and go up and down by one with each empty point next to a
+ * stone, whether shared or not: that is why they are kept and true ones are not (board.h). While
+ * kernel_remove takes a chain off stone by stone, the counts of its own head are wrong; nobody looks at them.
+ *
+ * Joining relabels the chain that the new stone is in by then, tying the two circles together by one exchange
+ * of links. Usually that is the single new stone; only where a move joins several chains are older stones
+ * relabelled.
  */
 #ifndef TENGEN_GO_BOARD_KERNEL_H
 #define TENGEN_GO_BOARD_KERNEL_H
@@ -147,6 +166,8 @@ KERNEL bool kernel_breathes(const struct board *board, int stride, unsigned colo
 }
 
 /* Legality on an empty point. */
+/* The cheap answers first: in a playout most points still have an empty neighbour. A point of a ko never has
+ * one. */
 KERNEL enum legality kernel_legality(const struct board *board, int stride, unsigned color, unsigned p) {
     unsigned around = board->around[p];
     if (kernel_empty_bits(around))

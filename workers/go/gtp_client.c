@@ -1,3 +1,23 @@
+/* gtp_client.c - see gtp_client.h.
+ *
+ *     we ----fork----> sh -c command ----> the engine, and whatever it starts      one process group,
+ *      \----fork----> guard                                                        of the shell's number
+ *
+ * Four pipes: the engine's stdin, stdout and stderr, and `alive`, whose one end is ours alone and is never
+ * written to. When we end, however that comes about, the guard reads its end and kills the group, itself with
+ * it.
+ *
+ * Pid and group are safe to use until gtp_client_destroy, because the shell is never reaped before: as a
+ * zombie it keeps its number from being given to another process. Hence WNOWAIT wherever we only look.
+ *
+ * One exchange at a time, with poll(2) on all three pipes and slices of SLICE_MS. Writing is non-blocking and
+ * goes on while replies and stderr are read: an engine that fills its output before it reads its input would
+ * else wait for us while we wait for it.
+ *
+ * Death is final: a client that has failed once answers each later command with the same outcome. A reply
+ * that comes after its timeout would otherwise be taken for the answer to the next command, though ids make
+ * even that visible (GTP_NONSENSE).
+ */
 #include "workers/go/gtp_client.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  * lost.
  *
  *            +--------+  "7 genmove b\n"   +--------+
- *            | client | -----------------> | engine |   its own process group; dies with us (PR_SET_PDEATHSIG)
+ *            | client | -----------------> | engine |   its own process group; dies with us
  *            |        | <----------------- |        |
  *            +--------+    "=7 E5\n\n"     +--------+
  *                 ^ stderr, line by line to our log, a limited amount

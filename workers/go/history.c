@@ -1,4 +1,10 @@
-/* history.c - see history.h. The table is never more than half full. */
+/* history.c - see history.h. An open table with linear probing, never more than half full.
+ *
+ * Taking out of such a table is usually not possible without moving others, because a free slot ends the
+ * search for what lies behind it. Here only the newest entry is ever taken out (history_pop). No other can
+ * have been pushed past the slot that it fills, for they are all older; so the slot is simply freed. Growing
+ * inserts in the order of the pushes, which keeps that true.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/error.h"

@@ -1,4 +1,12 @@
-/* playout.c - see playout.h. The loop is compiled once for each usual size, with its stride a constant. */
+/* playout.c - see playout.h. The loop is compiled once for each usual size, with its stride a constant.
+ *
+ * Refused points (eyes, suicides, a ko) are swapped behind the untried ones, but stay in empties[]: they may
+ * be playable next turn. So the order of the list changes with every playout, which is harmless, for nobody
+ * relies on it; that a seed gives the same game rests on the board being a copy of the same board.
+ *
+ * The loop keeps color and passes in registers and writes to_move back each turn, because the kernel's ko
+ * looks at it.
+ */
 #include <stddef.h>
 #include "workers/go/board_kernel.h"
 #include "workers/go/playout.h"

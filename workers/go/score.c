@@ -1,4 +1,5 @@
-/* score.c - see score.h. */
+/* score.c - see score.h. Each region of empty points is walked once, by a queue that is the region's list
+ * itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,17 @@
-/* sgf_game.c - see sgf_game.h. */
+/* sgf_game.c - see sgf_game.h. From properties to a game that was played by the rules, and back.
+ *
+ * A replay plays each B and W in the order of the nodes, whoever's turn it is: records have moves out of
+ * turn, and each names its colour. Superko is looked at but does not refuse (game_play_repeating): games were
+ * played under many rules, and a repetition is told, not judged. What is refused, an occupied point or a
+ * suicide, ends the replay there with line and column, and the game up to it stays usable.
+ *
+ * Setup (AB, AW, AE) may stand anywhere. It makes a new start of the game: the moves before it are forgotten
+ * by game_setup, though `moves` goes on counting them. In one node the setup comes before the move, whatever
+ * the order of the properties in the file: the format allows no such mix, and files have it.
+ *
+ * Numbers are read strictly where a wrong one would change the game (SZ, points) and leniently where it only
+ * labels it (KM, HA, RE): a komi of "five" is no komi, and the moves are still good.
+ */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

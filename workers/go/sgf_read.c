@@ -3,6 +3,21 @@
  * States. depth counts open "(". While `on_main`, properties are stored; the first ")" ends the main line,
  * because the first child of each fork is the one that is met first; from then on the rest of the game is
  * only checked.
+ *
+ *     find_game --"("--> EXPECT_NODE --";"--> EXPECT_INSIDE --")"--> EXPECT_VARIATION --")", the last--> end
+ *                             ^                  |  ^  |                  |
+ *                             +------ "(" -------+  +--+ ";", property    |
+ *                             +------ "(" --------------------------------+
+ *
+ * Nesting is a number and not a stack, since all that is asked of it is when it comes back to 0: a file of a
+ * million "(" costs nothing but an error.
+ *
+ * What the format asks of readers, and files of old programs need: text before the first game is skipped, but
+ * not between games, where it would hide that a game was cut; lower-case letters in names are dropped (FF[1]
+ * to FF[3] wrote "Black[...]"); any of CR, LF, CRLF and LFCR is one line break.
+ *
+ * Every byte is looked at once, so the time is linear in the file; and memory grows with what has come, never
+ * by what a file claims.
  */
 #include <ctype.h>
 #include <stdlib.h>

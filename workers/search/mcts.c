@@ -1,3 +1,28 @@
+/* mcts.c - see mcts.h.
+ *
+ * The tree follows the game by itself: mcts_begin is given nothing but the game, and finds out whether that
+ * is the game that the tree was made for (continues: same rules, same start, the moves that led to our root),
+ * and which moves have been played since (follow). So no caller need tell a search of moves, undos or new
+ * games, and one that jumps about gets a fresh tree. More moves than `played` holds: no reuse from there on,
+ * which costs time only.
+ *
+ * The root's position is the game's, never one that was played along the tree. When the side to move is not
+ * the one that is asked for (a GTP genmove out of turn) the tree is for the wrong side, and goes.
+ *
+ * Superko needs the history of the game and of the walk. The history is copied once for each search; a walk
+ * pushes its positions and mcts_end_walk pops them. Whether a child repeats is asked only when it has no
+ * visits yet: its path is always the same, so its answer is too. At the root it is asked beforehand for all
+ * children, for their visits may have come from before.
+ *
+ * A walk goes down on the board `scratch`, which stands at the leaf afterwards: rollouts and evaluations
+ * begin there.
+ *
+ * Ends. A playout tells whose every point was; summed over a search (`owned`) that is how sure each point is.
+ * Passing rests on it: a pass ends the game, and the game is scored with all stones on the board alive, so a
+ * position that is won only once its dead stones are taken must not be passed in. settled() asks for more
+ * agreement than any single move needs, because a wrong pass is the one mistake that nothing can be done
+ * about.
+ */
 #include "workers/search/mcts.h"
 
 #include <stdlib.h>
@@ -9,7 +34,7 @@ enum {
     SETTLED_MIN = 200, /* simulations before ownership is trusted */
     RESIGN_MIN_VISITS = 100,
 };
-#define SETTLED_OWNERSHIP 0.9f
+#define SETTLED_OWNERSHIP 0.9f /* of -1 to 1: 19 of 20 playouts end with the point as it is now */
 
 struct search_options search_options_default(void) {
     return (struct search_options){
@@ -138,7 +163,7 @@ struct node *mcts_descend(struct mcts *mcts, const struct mcts_steps *steps) {
         if (!node->child_count)
             return node;
         struct node *child = steps->select(steps->self, node);
-        if (repeats(mcts, child))
+        if (repeats(mcts, child)) /* it is marked: the next choice here is another one */
             continue;
         board_play(&mcts->scratch, (enum color)mcts->scratch.to_move, child->move);
         if (history_push(mcts->history, &mcts->scratch))
@@ -250,6 +275,7 @@ void mcts_choose(struct mcts *mcts, enum color color, struct search_choice *choi
                      choice->root_visits >= RESIGN_MIN_VISITS;
 }
 
+/* Were the second to get all the visits that are left it would still have fewer. */
 bool mcts_decided(struct mcts *mcts, uint32_t left) {
     const struct node *root = tree_node(mcts->tree, TREE_ROOT);
     uint32_t most = 0, second = 0;

@@ -1,3 +1,10 @@
+/* pattern3.c - see pattern3.h. The shapes as text, and the table that is made of them.
+ *
+ * The code of a point's surroundings (board.h, around[]) has 16 bits, so all 65,536 are known beforehand: a
+ * bit each, 8 KiB. Whether a point matches any shape is then one look-up, however many shapes there are, and
+ * the same for both colours. fill_table walks each shape through its 16 forms (4 rotations, mirrored, colours
+ * exchanged); add() goes through every code that a shape's wildcards allow.
+ */
 #include "workers/search/pattern3.h"
 
 #include <pthread.h>

@@ -1,3 +1,12 @@
+/* priors.c - see priors.h. What needs a look at the whole board is found once for all children (survey), the
+ * rest is asked of each move.
+ *
+ * Distance to the last move goes through chains as through one point ("common fate": Graepel et al. 2001),
+ * because the stones of a chain live and die together: a move at its far end is an answer to one at its near
+ * end. It is a search with steps of 0 and 1, on a plain queue: a point may be queued a second time when a
+ * shorter way is found, and QUEUE_MAX bounds that. What does not fit is only believed to be farther away than
+ * it is.
+ */
 #include "workers/search/priors.h"
 
 #include <string.h>

@@ -1,3 +1,34 @@
+/* puct.c - see puct.h. Selection, leaves in flight, and the states that a search hands over in.
+ *
+ *     puct_begin --the root is unknown--> PUCT_WAITS <--leaves wait------+
+ *         |                                   |                         |
+ *         |                                   +--answers--> puct_advance: simulations
+ *         |                                                             |
+ *         +--known, or decided----------------------------------------->+--limit, time, stop--> PUCT_DONE
+ *
+ * A leaf that waits is marked NODE_PENDING. A walk that comes to such a leaf ends the collecting: there is
+ * nothing to learn there before the answer, and the batch is as full as the tree allows.
+ *
+ *     unexpanded --wants_answer--> pending --take_answers--> expanded (or unexpanded again: the pool is full)
+ *
+ * Two ways to back up, by whether the network's value is part of the result (value_share):
+ *     0     the rollout's result is known at once and backed up at once; only the leaf's priors are late
+ *     > 0   the simulation waits (flight->judges), and its path counts `virtual_loss` lost ones meanwhile, so
+ *           that the next walks go elsewhere (Silver et al. 2016, Methods: "virtual loss")
+ *
+ * Lost simulations are kept apart from the real ones (in_flight), so that taking them back leaves no trace
+ * and a search that is given up can undo them at any time (forget_flights).
+ *
+ * Answers are taken in the order of the requests, whoever's batch they came in, and all randomness is the
+ * search's own: so the tree does not depend on the company that a search is in.
+ *
+ * The room for children is set aside before the network is asked (wants_answer counts those that wait), so
+ * that an answer that was paid for is not thrown away.
+ *
+ * Noise in the root's priors (Silver et al. 2017, Methods: P = (1 - e) p + e n, n Dirichlet) is added after
+ * the answer has come, once for a move. A root with noise cannot be kept for the same position: its priors
+ * are no longer the network's. Below it they are, so after a move its subtree may stay.
+ */
 #include "workers/search/puct.h"
 
 #include <math.h>
@@ -88,13 +119,15 @@ struct tree *puct_tree(struct puct *puct) {
 
 static float score(const struct puct *puct, const struct node *node, float scale, float untried) {
     const float n = (float)node->visits, lost = (float)(node->in_flight * puct->options.virtual_loss);
-    const float q = n + lost > 0 ? n * node->value / (n + lost) : untried;
+    const float q = n + lost > 0 ? n * node->value / (n + lost) : untried; /* what is lost wins nothing */
     return q + scale * node->prior_value / (1 + n + lost);
 }
 
 static struct node *select_child(void *self, struct node *parent) {
     const struct puct *puct = self;
     struct node *first = tree_node(puct->mcts.tree, parent->first_child), *best = NULL;
+    /* For sum_b N(b): what ended in the parent itself, before it had children, is counted too. At least 1, or
+     * the priors would have no say in the first choice. */
     const float simulations = (float)(parent->visits + parent->in_flight);
     const float scale = (float)puct->options.c_puct * sqrtf(simulations > 1 ? simulations : 1);
     const float own = parent->visits ? 1 - parent->value : 0.5f; /* seen by who chooses here */
@@ -165,6 +198,7 @@ static void add_noise(struct puct *puct) {
 
 /* ---- Simulations ---- */
 
+/* A node's value is from the side that moved into it (tree.h), which is not the one to move there. */
 static void back_up(struct puct *puct, const struct path *path, float black) {
     const enum color root_color = (enum color)puct->mcts.root.to_move;
     for (int depth = path->length - 1; depth >= 0; depth--) {
@@ -218,8 +252,8 @@ static bool simulate(struct puct *puct) {
     const bool over = leaf->flags & NODE_TERMINAL, rollouts = puct->options.value_share < 1;
     if (leaf->flags & NODE_PENDING)
         return false;
-    struct flight *flight = wants_answer(puct, leaf) ? take_flight(puct, leaf, &mcts->scratch)
-                                                     : NULL; /* the playout changes it */
+    /* First: the playout goes on from the scratch board. */
+    struct flight *flight = wants_answer(puct, leaf) ? take_flight(puct, leaf, &mcts->scratch) : NULL;
     const bool judges = flight && puct->options.value_share > 0;
     const float black = rollouts || !judges ? play_out(puct, over) : 0;
     puct->done++;

@@ -1,3 +1,13 @@
+/* rollout.c - see rollout.h for the rules and their order.
+ *
+ * It is the inner loop of a search without a network: nothing here allocates, and each rule looks only at
+ * what the last move can have changed. The chances (of 256) keep rollouts various: a rule that always fires
+ * makes all games from a leaf the same game, and its mistakes the same mistakes.
+ *
+ * Self-atari is refused for two stones and more: throwing in a single one is often right. It is drawn again a
+ * few times (REDRAWS_MAX) and then played all the same, so that a board on which nothing else is left comes
+ * to an end.
+ */
 #include "workers/search/rollout.h"
 
 #include <stddef.h>

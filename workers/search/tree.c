@@ -1,3 +1,19 @@
+/* tree.c - see tree.h. The pool, and moving what stays to its other half.
+ *
+ * Why two halves and no free list. A search only ever adds; what goes, goes all at once, when a move is
+ * played in the game. Copying what is left is then cheaper than keeping account of single nodes would have
+ * been all the while, and it closes the gaps: a parent's children are one stretch again, near the parent. It
+ * is the copying collector of Cheney ("A nonrecursive list compacting algorithm", CACM 13, 1970), with
+ * first_child as the only pointer.
+ *
+ * The halves are malloc'ed and never cleared as a whole, so memory that the search does not reach is never
+ * touched: tree_expand clears the children that it gives out, and nothing else is read.
+ *
+ * Indices and not pointers: 32 bits each keep a node at 32 bytes, and a pool may be copied. A pointer into
+ * the pool holds until the next tree_reroot() or tree_clear().
+ *
+ * A pool that is full is no error: tree_expand says NULL, and the leaf stays a leaf.
+ */
 #include "workers/search/tree.h"
 
 #include <math.h>
@@ -112,6 +128,7 @@ static const char *check_children(struct tree *tree, const struct node *node) {
         visits += child->visits;
         losses += child->visits * (1.0 - (double)child->value);
     }
+    /* A child's value is from the side that chose it, so what it won is the parent's (other) side's loss. */
     if (visits > node->visits)
         return "children with more visits than their parent";
     /* What is left are the simulations that ended in this node: between no win and all. */

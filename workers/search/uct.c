@@ -1,3 +1,25 @@
+/* uct.c - see uct.h. One simulation, and what it teaches the nodes of its path.
+ *
+ * A child's score mixes three sources, each weighted by how many simulations it rests on:
+ *
+ *     own = (visits value + prior_visits prior_value) / n          n = visits + prior_visits
+ *     score = own + beta (amaf_value - own)                       beta = a / (a + n + a n / rave_equivalence)
+ *           + exploration sqrt(log(parent visits + 1) / (n + 1))
+ *
+ * beta falls from 1 to 0 as n grows: AMAF is biased but knows much after few simulations. The last term is
+ * UCB1's up to the added ones, which spare the case of no visits; it is off by default, because AMAF explores
+ * by itself. A move that nothing is known of scores 1.1, above every mean, so each is tried once.
+ *
+ * AMAF ("all moves as first"): a node's child is credited with a simulation when its side played that point
+ * first among all moves that came after the node. back_up goes through the simulation from its end to its
+ * start and keeps, for each point, who played there first from here on; each earlier move simply overwrites
+ * the later ones. So one pass serves all nodes of the path.
+ *
+ *     end of the playout ... leaf ... root        first[p]: the earliest of the moves passed so far
+ *     <-------------------------------
+ *
+ * Not done: AMAF from the moves of the opponent at the same point, and weights that fall with distance.
+ */
 #include "workers/search/uct.h"
 
 #include <math.h>
