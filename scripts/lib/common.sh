@@ -48,11 +48,14 @@ missing_packages() {
     done < <(grep -v -e '^#' -e '^$' scripts/lib/packages)
 }
 
-# Waits for another apt (a machine that has just started upgrades itself).
+# Waits for another apt (a machine that has just started upgrades itself), and asks again where the network stumbles.
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 "$@"
+}
+
 apt_install() {
     mkdir -p build
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q \
-        --no-install-recommends "$@" >build/apt.log 2>&1
+    apt_get install -y -q --no-install-recommends "$@" >build/apt.log 2>&1
 }
 
 # Whether apt's lists know every one of the packages. (A machine fresh from its image has empty lists.)
@@ -77,7 +80,7 @@ ensure_packages() {
     if lists_know "${missing[@]}" && apt_install "${missing[@]}"; then
         return 0
     fi
-    as_root apt-get update -qq
+    apt_get update -qq
     apt_install "${missing[@]}" || {
         tail -n 20 build/apt.log >&2
         fail "apt-get could not install them"
@@ -89,6 +92,22 @@ job_count() {
     nproc 2>/dev/null || echo 2
 }
 
+# again COMMAND...: up to three times, for what a network may fail to do once.
+again() {
+    local pause
+    for pause in 5 20; do
+        if "$@"; then
+            return 0
+        fi
+        sleep "$pause"
+    done
+    "$@"
+}
+
+npm_ci() {
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+}
+
 # npm_packages FOLDER: `npm ci` there, unless what is installed is what the lock file says.
 npm_packages() {
     local folder=$1
@@ -96,6 +115,6 @@ npm_packages() {
         return 0
     fi
     say "Fetching the npm packages of $folder (npm ci)"
-    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+    again npm_ci "$folder"
     touch "$folder/node_modules/.package-lock.json"
 }
