@@ -98,6 +98,7 @@ struct http_request {
     const char *path;
     struct route_params params;
     size_t uri_size;
+    bool uri_has_nul;
     int64_t begun_ns;
 
     bool needs_host; /* HTTP/1.1 */

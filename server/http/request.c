@@ -45,6 +45,7 @@ void *request_uri(void *arg, const char *uri, struct MHD_Connection *connection)
     request->connection = connection;
     request->conn = conn_of(connection);
     request->uri_size = strlen(uri);
+    request->uri_has_nul = strstr(uri, "%00") != NULL; /* decoded, it would look like the end */
     request->begun_ns = clock_monotonic_ns();
     return request;
 }
@@ -73,13 +74,28 @@ static enum MHD_Result measure_header(void *arg, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
-static int check_sizes(const struct http_request *request, const struct header_size *size,
-                       struct problem *problem) {
+static bool is_utf8(const char *text) {
+    json_t *value = json_string(text);
+    json_decref(value);
+    return value != NULL;
+}
+
+static int check_uri(const struct http_request *request, struct problem *problem) {
     if (request->uri_size > URI_MAX) {
         return problem_set(problem, TG_EURI_TOO_LONG, "uri",
                            "may have %d bytes, has %zu; shorten its path or query", URI_MAX,
                            request->uri_size);
     }
+    if (request->uri_has_nul) {
+        return problem_set(problem, TG_EINVALID, "uri", "holds %%00, which no call takes: leave it out");
+    }
+    if (!is_utf8(request->path)) {
+        return problem_set(problem, TG_EBAD_UTF8, "path", "must be valid UTF-8, percent-encoded");
+    }
+    return TG_OK;
+}
+
+static int check_sizes(const struct header_size *size, struct problem *problem) {
     if (size->bytes > HEADERS_MAX) {
         return problem_set(problem, TG_EHEADER_TOO_LARGE, "header",
                            "may have %d bytes in all, has %zu; send fewer or shorter fields", HEADERS_MAX,
@@ -107,7 +123,8 @@ static int find_route(struct http_request *request, const char *method, struct p
         return problem_set(problem, TG_EMETHOD, "method", "%s takes %s, not %.16s", request->path, allow,
                            method);
     }
-    return problem_set(problem, TG_ENOT_FOUND, "path", "there is nothing at %.200s", request->path);
+    return problem_set(problem, TG_ENOT_FOUND, "path", "there is nothing at %.200s for %.16s", request->path,
+                       method);
 }
 
 static int check_rate(struct http_request *request, struct problem *problem) {
@@ -164,12 +181,6 @@ struct query_check {
     int error; /* what is wrong with that one */
 };
 
-static bool is_utf8(const char *text) {
-    json_t *value = json_string(text);
-    json_decref(value);
-    return value != NULL;
-}
-
 static enum MHD_Result look_at_query(void *arg, enum MHD_ValueKind kind, const char *name,
                                      const char *value) {
     struct query_check *check = arg;
@@ -219,7 +230,10 @@ static int check_query(const struct http_request *request, struct problem *probl
 static int check_open(struct http_request *request, const char *method, const struct header_size *size,
                       struct problem *problem) {
     struct http_server *server = request->server;
-    int error = check_sizes(request, size, problem);
+    int error = check_uri(request, problem);
+    if (!error) {
+        error = check_sizes(size, problem);
+    }
     if (!error) {
         error = find_route(request, method, problem);
     }

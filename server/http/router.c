@@ -125,7 +125,9 @@ int router_match(const struct router *router, const char *method, const char *pa
             *error = TG_OK;
             return i;
         }
-        add_allowed(allow, entry->route->method);
+        if (!last_resort) { /* that one says nothing of what is at this path */
+            add_allowed(allow, entry->route->method);
+        }
     }
     params->count = 0;
     *error = allow[0] ? TG_EMETHOD : TG_ENOT_FOUND;

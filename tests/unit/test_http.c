@@ -67,6 +67,19 @@ static void other_methods_are_told_what_is_allowed(void **state) {
     assert_string_equal(allow, "POST");
 }
 
+/* "Any other path" takes GET; that does not make a path which nobody knows one that takes GET alone. */
+static void another_method_at_no_path_is_not_found(void **state) {
+    static const char *const paths[] = {"/jbos", "/jobs/1/cancle", "/fonts/a.woff2"};
+    struct route_params params;
+    char allow[128];
+    int error;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_int_equal(match("POST", paths[i], &params, &error, allow), -1);
+        assert_int_equal(error, TG_ENOT_FOUND);
+        assert_string_equal(allow, "");
+    }
+}
+
 static void what_fits_nothing_is_not_found(void **state) {
     static const struct http_route few[] = {{.method = "GET", .pattern = "/a/{id}", .handle = nothing},
                                             {.method = NULL}};
@@ -195,6 +208,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_find_their_routes),
         cmocka_unit_test(other_methods_are_told_what_is_allowed),
+        cmocka_unit_test(another_method_at_no_path_is_not_found),
         cmocka_unit_test(what_fits_nothing_is_not_found),
         cmocka_unit_test(loopback_is_known),
         cmocka_unit_test(a_network_of_ipv6_is_one_peer),
