@@ -50,6 +50,7 @@ struct api {
     char *coordinator; /* the database's id: 32 hex digits */
     int64_t started_ms;
     bool stopping;
+    bool disk_full;   /* as the log has said last */
     int open_handles; /* while closing */
 
     uv_poll_t deliver; /* the store has finished something, and said so by deliver_fd */
@@ -109,6 +110,8 @@ int64_t api_now(void);           /* the clock that the scheduler is told */
 void api_chore(struct api *api); /* something is to be written back soon, or somebody may fall silent */
 
 void api_write_back(struct api *api); /* turn.c: does it now */
+/* Whether less than the floor is free. The log says so once for each change. */
+bool api_disk_full(struct api *api);
 
 json_t *null_or_ms(int64_t ms);
 json_t *null_or_text_json(const char *text); /* parses stored JSON text; null when NULL */

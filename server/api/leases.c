@@ -278,8 +278,7 @@ static bool grant_one(struct lease_call *call, bool storage_full) {
 }
 
 static void grant(struct lease_call *call) {
-    struct store_space space;
-    bool full = store_space(call->call.api->store, &space) == TG_OK && space.full;
+    bool full = api_disk_full(call->call.api);
     if (call->free == 0) { /* it only wants to hear whether it is to stop */
         call->reason = "the worker has no runner free";
         call->drain = sched_decide(call->call.api->sched, call->worker, full).drain;

@@ -213,9 +213,26 @@ static bool look_for_silent(struct api *api) {
     return any;
 }
 
+bool api_disk_full(struct api *api) {
+    struct store_space space;
+    if (store_space(api->store, &space) != TG_OK) {
+        return false;
+    }
+    unsigned long long free_mib = space.free_bytes >> 20, floor_mib = api->settings.free_floor >> 20;
+    if (space.full && !api->disk_full) {
+        log_warn("api", "%llu MiB are free on the disk, less than %llu: no new work is handed out", free_mib,
+                 floor_mib);
+    } else if (!space.full && api->disk_full) {
+        log_info("api", "%llu MiB are free on the disk: work is handed out again", free_mib);
+    }
+    api->disk_full = space.full;
+    return space.full;
+}
+
 /* Chunks grow too old also while nobody works, so the timer always runs. */
 static void on_chores(uv_timer_t *timer) {
     struct api *api = timer->data;
+    api_disk_full(api);
     api_write_back(api);
     uv_timer_start(&api->chores, on_chores, CHORES_MS, 0);
     if (look_for_silent(api)) {
