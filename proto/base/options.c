@@ -65,12 +65,29 @@ const char *option_nearest(const struct option_spec *table, const char *name) {
     return nearest_name(name, names);
 }
 
+/* "a, b, c", or as many as there is room for. */
+static void list_names(const struct option_spec *table, char *out, size_t size) {
+    static const char rest[] = ", ...";
+    size_t used = 0;
+    out[0] = 0;
+    for (const struct option_spec *spec = table; spec->name; spec++) {
+        if (used + 2 + strlen(spec->name) + sizeof rest > size) {
+            snprintf(out + used, size - used, "%s", rest);
+            return;
+        }
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", spec->name);
+    }
+}
+
 static int option_unknown(const struct option_spec *table, const char *name, struct problem *problem) {
     const char *nearest = option_nearest(table, name);
     if (nearest)
         return problem_set(problem, TG_EUNKNOWN_OPTION, name, "there is no such option; did you mean %s?",
                            nearest);
-    return problem_set(problem, TG_EUNKNOWN_OPTION, name, "there is no such option");
+    char names[PROBLEM_DETAIL_MAX - 64];
+    list_names(table, names, sizeof names);
+    return problem_set(problem, TG_EUNKNOWN_OPTION, name, "there is no such option; there are %s",
+                       names[0] ? names : "none");
 }
 
 static const char *json_type_name(const json_t *value) {

@@ -69,7 +69,7 @@ struct option_spec {
 /* Checks `given` (an object, or NULL for none) against the table and returns in *out a new object with every
  * option present: the caller owns it. Unknown names, wrong types and values out of range fail with
  * TG_EUNKNOWN_OPTION, TG_EWRONG_TYPE, TG_EOUT_OF_RANGE or TG_EMISSING_FIELD, naming field and remedy (an
- * unknown name gets the nearest known one). */
+ * unknown name gets the nearest known one, or all). */
 int options_check(const struct option_spec *table, const json_t *given, json_t **out,
                   struct problem *problem);
 

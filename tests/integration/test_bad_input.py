@@ -105,9 +105,15 @@ def queries_and_paths(t):
                  "/api/v1/jobs/1/checkpoints", "/api/v1/jobs/1/live", "/api/v1/jobs/1/games", "/api/v1/jobs/1/log",
                  "/api/v1/jobs/99999999999999999999", "/api/v1/games/1", "/api/v1/games/1.sgf", "/api/v1/nothing",
                  "/api/v2/jobs", "/api/v1/checkpoints/" + "0" * 64, "/api/v1/checkpoints/xyz", "/api/v1/datasets/3",
-                 "/api/v1/jobs/1%2f2", "/api/v1/jobs/%00", "/api/v1/streams/9"):
+                 "/api/v1/jobs/1%2f2", "/api/v1/streams/9"):
         with t.subtest(path):
             t.problem(server.api.get(path), 404, "not_found")
+    for path, code, field in (("/api/v1/jobs/%00", "invalid", "uri"), ("/api/v1/kinds%00", "invalid", "uri"),
+                              ("/api/v1/games?player=a%00b", "invalid", "uri"), ("/api/v1/jobs/%ff", "bad_utf8", "path")):
+        with t.subtest(path):
+            t.problem(server.api.get(path), 400, code, field)
+    with t.subtest("another method at a path that is not there"):
+        t.problem(server.api.post("/api/v1/jbos", json=SELFPLAY), 404, "not_found", "path")
     with t.subtest("a method that is not there"):
         answer = server.api.call("DELETE", "/api/v1/jobs")
         t.problem(answer, 405, "method_not_allowed", "method")
@@ -641,6 +647,9 @@ def a_full_disk(t):
         lambda: (a := worker.chunk(task, stored, harness.game_chunk(note="late"))).status == 201 and a, 10,
         "the chunk to be taken once there is space")
     t.equal(answer.json, {"stored": True}, "answer")
+    worker.lease(1, 0, [{"task": task["id"], "attempt": 1}])
+    t.equal([words for words in ("no new work is handed out", "work is handed out again") if server.log().count(words) != 1],
+            [], "what the log does not say once")
     unharmed(t, server, jobs=1)
 
 

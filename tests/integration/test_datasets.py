@@ -120,6 +120,9 @@ def what_is_none_is_refused_with_the_reason(t):
             answer = post(server.api, body)
             t.equal(answer.status, 400, f"{answer!r}")
             t.true(answer.json["detail"] and "/proc" not in answer.body.decode(), f"the reason: {answer.json}")
+    with t.subtest("an illegal game's place is named, the upload is not: it has no name"):
+        detail = post(server.api, b"(;SZ[9];B[aa];W[aa])").json["detail"]
+        t.equal(detail, "holds no usable game; the first that is not: line 1, column 15, move 2, white aa: occupied", "the reason")
     t.equal(server.api.pages("/api/v1/datasets"), [], "data sets")
     with server.api.connect() as gone:  # hangs up in the middle
         gone.sendall(b"POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"

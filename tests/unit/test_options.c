@@ -92,7 +92,8 @@ static void test_given_values(void **state) {
 
 static void test_refusals(void **state) {
     refuse(table, "{\"gmaes\":1}", TG_EUNKNOWN_OPTION, "gmaes", "did you mean games?");
-    refuse(table, "{\"zzzzzzzz\":1}", TG_EUNKNOWN_OPTION, "zzzzzzzz", "no such option");
+    refuse(table, "{\"zzzzzzzz\":1}", TG_EUNKNOWN_OPTION, "zzzzzzzz",
+           "there is no such option; there are games, ");
     refuse(table, "{\"games\":0}", TG_EOUT_OF_RANGE, "games", "must be 1 to 10000000, is 0");
     refuse(table, "{\"games\":10000001}", TG_EOUT_OF_RANGE, "games", "10000001");
     refuse(table, "{\"games\":1.5}", TG_EWRONG_TYPE, "games", "whole");

@@ -54,15 +54,17 @@ enum { SIZES = 20 };
 struct games {
     struct sgf_record record;
     int64_t games, usable, by_size[SIZES];
-    struct problem first; /* why the first game was of no use */
-    char first_file[PROBLEM_FIELD_MAX];
+    const char *path;                   /* what is looked at */
+    struct problem first;               /* why the first game was of no use */
+    char first_file[PROBLEM_FIELD_MAX]; /* " (NAME:LINE)", or "" when it is the path itself */
 };
 
 static void note_first(struct games *games, const char *name, uint32_t line, const struct problem *problem) {
     if (games->first.error)
         return;
     games->first = *problem;
-    snprintf(games->first_file, sizeof games->first_file, "%.110s:%u", name, line);
+    if (strcmp(name, games->path) != 0) /* else the problem's field names it, and an upload has no name */
+        snprintf(games->first_file, sizeof games->first_file, " (%.110s:%u)", name, line);
 }
 
 static void count_game(struct games *games, const char *name) {
@@ -112,12 +114,12 @@ static json_t *sizes_json(const struct games *games) {
 }
 
 static int check_games(const char *path, json_t **info, struct problem *problem) {
-    struct games games = {0};
+    struct games games = {.path = path};
     int error = sgf_files_visit(path, count_games, &games, problem);
     if (!error && games.usable == 0 && games.first.error)
-        error = problem_set(problem, TG_ENOT_FOUND, path,
-                            "holds no usable game; the first that is not (%s): %.200s", games.first_file,
-                            games.first.detail);
+        error =
+            problem_set(problem, TG_ENOT_FOUND, path, "holds no usable game; the first that is not%s: %.200s",
+                        games.first_file, games.first.detail);
     else if (!error && games.usable == 0)
         error = problem_set(problem, TG_ENOT_FOUND, path, "holds no usable game: no SGF file is in it");
     if (!error)
