@@ -39,7 +39,8 @@ int command_run_program(const struct command *command, int argc, char **argv) {
     if (!arguments)
         return EXIT_REFUSED;
     int count = 0;
-    arguments[count++] = (char *)(uintptr_t)command->program;
+    /* A program that stands for a command of ours speaks of itself as such: tengen gtp. */
+    arguments[count++] = command->program_word ? "tengen" : (char *)(uintptr_t)command->program;
     if (command->program_word)
         arguments[count++] = (char *)(uintptr_t)command->program_word;
     for (int i = 2; i < argc; i++)

@@ -205,6 +205,17 @@ def it_learns_and_reports(t):
         found = json.loads((other / "summary.json").read_text())
         t.equal((found["test_accuracy"], found["test_loss"]), (summary["test_accuracy"], summary["test_loss"]),
                 "its scores")
+    learnt = {name: body for name, body in idx_files().items() if not name.startswith("t10k")}
+    for what, part, data_set, prefix, images in (
+            ("the train part", "train", data, "train_", 90), ("a set without parts", "test", folder_of(t, learnt), "", 90)):
+        with t.subtest(f"evaluate names its figures by what it scores: {what}"):
+            other = pathlib.Path(t.folder("other"))
+            path = task_file(t, "score", "evaluate", {"part": part}, {"network": out / "checkpoint.safetensors", "data": data_set})
+            t.tool("tengen-run", path, "--text", "--out", other, check=0)
+            found = json.loads((other / "summary.json").read_text())
+            t.equal(set(found), {prefix + name for name in ("accuracy", "accuracy_low", "accuracy_high", "loss", "top5", "images")},
+                    "the figures")
+            t.equal(found[f"{prefix}images"], images, "how many")
     with t.subtest("a checkpoint to begin with"):
         more = pathlib.Path(t.folder("more"))
         train(t, data, more, {"epochs": 1, "learning_rate": 1e-6}, inputs={"network": out / "checkpoint.safetensors"})

@@ -397,7 +397,10 @@ def every_command_has_help(t):
     out, _ = tengen(t, None, "help", "gtp")
     t.contains(out, "--checkpoint FILE", "the flags of a program that the command starts")
     out, _ = tengen(t, None, "gtp", "--version")
-    t.equal(out.split()[0], "tengen-run", "what plays")
+    t.equal(out.split()[0], "tengen", "what plays")
+    t.contains(t.tool("tengen", "gtp", "--help", check=0).stdout.decode(), "usage: tengen gtp [options]", "its help")
+    wrong = t.tool("tengen", "gtp", "--chekpoint", "x", check=2).stderr.decode()
+    t.equal(wrong.splitlines()[0], "tengen gtp: --chekpoint: there is no such flag; did you mean --checkpoint?", "a typing error")
 
 
 def programs_are_started_from_their_folder(t):

@@ -40,10 +40,9 @@ int main(int argc, char **argv) {
         return help(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help(stdout);
-    if (strcmp(argv[1], "--version") == 0) {
-        puts("tengen-run " TENGEN_VERSION);
-        return RUN_OK;
-    }
+    if (strcmp(argv[1], "--version") == 0)
+        return run_print_version();
+    run_as(argv[0]);
     struct problem problem = {0};
     if (getenv("TENGEN_ISA") && isa_select(NULL, &problem)) {
         fprintf(stderr, "tengen-run: %s: %s\n", problem.field, problem.detail);

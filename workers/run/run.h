@@ -27,6 +27,10 @@ int bench_train(int argc, char **argv);
 int bench_dqn_step(int argc, char **argv);
 int bench_transformer(int argc, char **argv);
 
+/* Under which name a person started this: "tengen" where the client stands before it (tengen gtp), else it is
+ * tengen-run. Called once, before the functions below, which say that name. */
+void run_as(const char *name);
+int run_print_version(void); /* RUN_OK */
 /* Parses flags; on failure says why on stderr, prefixed by the command's name. 0 or RUN_USAGE. --help is
  * among the flags of every command: it prints `usage` and the table, and *options is NULL. */
 int run_options(const char *usage, const struct option_spec *table, int argc, char **argv, json_t **options,

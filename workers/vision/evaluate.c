@@ -13,19 +13,27 @@ static int input_path(const struct task *task, const char *name, const char **pa
     return *path ? TG_OK : problem_set(problem, TG_EMISSING_FIELD, field, "is required");
 }
 
-/* A part by name; a set of one part is that part. */
-static const struct image_part *part_of(const struct image_set *set, const char *name) {
+/* What is scored, and how its figures are called: "test_accuracy". */
+struct part {
+    const struct image_part *images;
+    const char *name; /* "": a set without parts */
+};
+
+/* A part by name. A set of one part is that part; where it has images to learn from alone, these are the whole set
+ * and not what was asked for. */
+static struct part part_of(const struct image_set *set, const char *name) {
+    const bool test = strcmp(name, "test") == 0;
     if (set->test.count == 0)
-        return &set->train;
-    return set->train.count == 0 || strcmp(name, "test") == 0 ? &set->test : &set->train;
+        return (struct part){&set->train, test ? "" : "train"};
+    return set->train.count == 0 || test ? (struct part){&set->test, "test"}
+                                         : (struct part){&set->train, "train"};
 }
 
 static int score(const struct task *task, struct port *port, const struct network *network,
                  const struct image_set *set, json_t *summary, struct problem *problem) {
-    const struct image_part *part = part_of(set, option_string(task->config, "part"));
+    const struct part part = part_of(set, option_string(task->config, "part"));
     struct scores scores;
-    int64_t images = part->count;
-    int error = scores_make(network->graph, &network->model, set, part,
+    int error = scores_make(network->graph, &network->model, set, part.images,
                             (int)option_int(task->config, "batch"), port, &scores, problem);
     if (error)
         return error;
@@ -33,12 +41,12 @@ static int score(const struct task *task, struct port *port, const struct networ
     if (!error)
         error = port_metric(port, "loss", network->step, scores.loss);
     if (!error)
-        error = report_scores(port, set, part, &scores, (int)option_int(task->config, "samples"),
+        error = report_scores(port, set, part.images, &scores, (int)option_int(task->config, "samples"),
                               train_seed(task));
     if (!error)
-        error = add_scores(summary, "test", &scores);
+        error = add_scores(summary, part.name, &scores);
     if (!error)
-        error = send_result(port, summary, images);
+        error = send_result(port, summary, part.images->count);
     scores_free(&scores);
     return error;
 }

@@ -178,7 +178,7 @@ int report_scores(struct port *port, const struct image_set *set, const struct i
     return error;
 }
 
-int add_scores(json_t *summary, const char *prefix, const struct scores *scores) {
+int add_scores(json_t *summary, const char *part, const struct scores *scores) {
     struct accuracy accuracy = accuracy_of(scores->top1, scores->count);
     const struct {
         const char *name;
@@ -194,7 +194,7 @@ int add_scores(json_t *summary, const char *prefix, const struct scores *scores)
     int failed = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s_%s", prefix, all[i].name);
+        snprintf(name, sizeof name, "%s%s%s", part, *part ? "_" : "", all[i].name);
         failed |= json_object_set_new(summary, name, all[i].value);
     }
     return failed ? TG_ENO_MEMORY : TG_OK;

@@ -12,9 +12,9 @@ enum { CONFUSION_CLASSES_MAX = 200 };
 int report_scores(struct port *port, const struct image_set *set, const struct image_part *part,
                   const struct scores *scores, int samples, uint64_t seed);
 
-/* {"PREFIX_accuracy", "PREFIX_accuracy_low", "PREFIX_accuracy_high", "PREFIX_loss", "PREFIX_top5",
- * "PREFIX_images"} added to an object. */
-int add_scores(json_t *summary, const char *prefix, const struct scores *scores);
+/* {"PART_accuracy", "PART_accuracy_low", "PART_accuracy_high", "PART_loss", "PART_top5", "PART_images"} added to
+ * an object; without "PART_" where the part is "", a whole set. */
+int add_scores(json_t *summary, const char *part, const struct scores *scores);
 
 /* The only unit of a run: what ends the task for the coordinator. */
 int send_result(struct port *port, const json_t *summary, int64_t images);
