@@ -333,6 +333,24 @@ static void test_bad_input(void **state) {
     unlink(sgf);
 }
 
+/* An attempt that sent its result and was cut off before it could say so: nothing is read or learnt again. */
+static void test_what_is_done_is_not_done_again(void **state) {
+    struct task task;
+    struct problem problem = {0};
+    json_t *document =
+        json_pack("{s:s, s:i, s:i, s:i, s:o, s:{s:s}}", "kind", "sl-policy", "seed", 5, "units", 1,
+                  "units_done", 1, "config", tiny(2), "inputs", "games", "no such file");
+    assert_int_equal(task_parse(document, &task, &problem), 0);
+    const int null = open("/dev/null", O_WRONLY);
+    struct port *port = port_create(-1, null, false);
+    assert_int_equal(sl_policy_run(&task, port, &problem), 0);
+    assert_int_equal(port_units(port), 0);
+    port_destroy(port);
+    close(null);
+    task_free(&task);
+    json_decref(document);
+}
+
 /* Games that were played by a job come back from its stream as they were. */
 static void test_a_stream_of_games_is_read_back(void **state) {
     struct task task;
@@ -382,6 +400,7 @@ int main(void) {
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_a_network_of_ones_own),
         cmocka_unit_test(test_a_network_that_does_not_fit_the_game),
+        cmocka_unit_test(test_what_is_done_is_not_done_again),
         cmocka_unit_test(test_a_stream_of_games_is_read_back),
     };
     return unit_folder_enter() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,18 @@
  *
  * docs/sl-policy.md has the deviations from the paper and what each metric means. The loop, its budget and
  * its files are workers/train's.
+ *
+ * Two networks of one description: `network` is built for training (dropout, auxiliary heads), `served` as it
+ * will be used. Validation copies the values that training would keep into `served`, compiles that and scores
+ * it, so what is measured is what a player gets, by the same code.
+ *
+ * Positions are kept packed, a byte a point (experts.h), and are expanded into planes as a batch is filled: a
+ * million of them would not fit into memory as planes, and each is turned by another symmetry each time it is
+ * seen.
+ *
+ * Nothing is sent before the end but checkpoints and metrics. The run is the task's one unit, so the chunk
+ * that counts it comes last (count_run), after the report: an attempt that is cut off before it leaves a pair
+ * of state and checkpoint, and the next one goes on from there.
  */
 #include <math.h>
 #include <stdio.h>
@@ -334,6 +346,8 @@ int sl_policy_run(const struct task *task, struct port *port, struct problem *pr
         .value_weight = (float)option_number(task->config, "value_weight"),
         .validate_positions = option_int(task->config, "validate_positions"),
     };
+    if (task->units_done >= task->units)
+        return 0; /* an earlier attempt sent its result and was cut off before it could say so */
     int error = prepare(&self, task, problem);
     if (!error)
         error = train(&self, task, problem);
