@@ -1,3 +1,18 @@
+/* client.c - see client.h.
+ *
+ * When a call is made again: only when the connection broke, and only if making it twice has no other effect
+ * than making it once, that is a GET or a call with an idempotency key. What the server answered is never
+ * asked again, whatever it was: a person at a terminal would rather hear "busy" than wait.
+ *
+ * One easy handle for all calls. curl_easy_reset forgets the options of the call before and keeps the
+ * connection, so a command that makes fifty calls shakes hands once.
+ *
+ * The token goes into a header and nowhere else: redirects are not followed, the proxy of the environment is
+ * not used for a server on this machine.
+ *
+ * Files are streamed both ways. A server that refuses an upload hangs up before it has read all of it, which
+ * curl reports as a broken connection; the answer that came first is what counts (perform).
+ */
 #include "cli/client.h"
 
 #include <ctype.h>

@@ -1,5 +1,14 @@
 /* flags.c - an option table as a command line: --games 10, --a.playouts=100, --detach, --no-tls; and its
- * --help. */
+ * --help.
+ *
+ * Words become the JSON object that a person would have written, nothing more; options_check then judges it
+ * as it judges any other. So flags and files cannot differ in what they accept. What is decided here is only
+ * what text alone cannot say: that "10" is a number where the option is one, which word is a flag's value,
+ * what is given twice.
+ *
+ * A problem of options_check names its option by path (a.max_moves); on the way out that becomes the flag as
+ * it is typed (--a.max-moves), because that is what the person has before them.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +91,8 @@ static int number_value(const struct option_spec *spec, const char *text, json_t
     double number = strtod(text, &end);
     if (end == text || *end || strspn(text, "+-.0123456789eE") != strlen(text))
         return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a number, is \"%.40s\"", text);
+    /* As a whole number where it is one: a double would round what is beyond 2^53 before it could be refused.
+     * */
     errno = 0;
     long long whole = strtoll(text, &end, 10);
     bool fits = !*end && spec->type == OPTION_INT && errno == 0;

@@ -1,4 +1,17 @@
 /* options.c - checking values against an option table, and the table as JSON. The command line is in flags.c.
+ *
+ * Checking makes a new object and never changes what was given: every option of the table is in it, in the
+ * table's order, with the type that the table says. So whoever reads it afterwards (option_int, ...) asserts
+ * and has no fallbacks, and a job's stored config says everything about it for ever, even when a default
+ * changes.
+ *
+ * Types are brought to one form: 1e3 is a whole number when the option is one, 0 is a real when the option is
+ * one. The same config then has the same text, whoever wrote it.
+ *
+ * Unknown names are refused before anything else is looked at: a misspelt option would otherwise be taken for
+ * its default. nearest_name gives the hint; a name much further away than a third of its length is none.
+ *
+ * Defaults are not range-checked. Some stand outside on purpose ("0: none" where given values begin at 1).
  */
 #include "proto/base/options.h"
 

@@ -1,7 +1,22 @@
 /* safetensors.c - reading. The order of the checks is what makes it safe: sizes of the file, then the
  * header's text, then each tensor by itself, then all of them together, sorted by offset: each must begin
  * where the one before it ended, and the last must end with the file. Tensors without elements take no room
- * and may lie anywhere in range. */
+ * and may lie anywhere in range.
+ *
+ *     size of the file >= 8, header's length <= limit and <= the rest          no pointer beyond the file
+ *     strict JSON of bounded depth, an object, no name twice                   (proto/wire/json.h)
+ *     dtype known, shape's product fits 63 bits, offsets in range and
+ *       exactly as far apart as dtype and shape say                            no multiplication overflows
+ *     sorted: no overlap, no hole, nothing at the end                        every byte belongs to one tensor
+ *
+ * The last is more than safety: a file in which bytes belong to no tensor could carry anything along, and two
+ * files of the same tensors could have different digests.
+ *
+ * Numbers are not looked at: a weight may be NaN. Whoever computes with them finds that out
+ * (workers/nn/check.h).
+ *
+ * Views point into the mapping, so opening a checkpoint of any size costs its header. The header's JSON is
+ * kept, since names and metadata live in it. */
 #include "proto/model/safetensors.h"
 
 #include <errno.h>

@@ -67,7 +67,8 @@ const struct tensor_view *safetensors_find(const struct safetensors *file, const
 const json_t *safetensors_metadata(const struct safetensors *file); /* an object of strings, maybe empty */
 
 /* Writes the tensors in the given order, with the metadata (an object of strings, may be NULL). Durable: a
- * temporary file beside it, fsync, rename, fsync of the folder; after any failure the old file is as it was.
+ * temporary file beside it, fsync, rename, fsync of the folder; after a failure the old file is as it was (or
+ * the new one is there, when only the folder could not be synced).
  * TG_EINVALID: a bad or doubled name, a size that does not fit its shape, metadata that are not strings.
  * TG_EIO. */
 int safetensors_write(const char *path, const struct tensor_view *tensors, size_t count,

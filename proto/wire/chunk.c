@@ -1,3 +1,12 @@
+/* chunk.c - see chunk.h.
+ *
+ * In the order of trust: the lengths against the size that came, then the checksum over everything else, then
+ * the header as strict JSON, then what the coordinator adds up. Only chunk_unpack touches the body, and only
+ * when somebody wants it: the coordinator stores most chunks without ever unpacking them.
+ *
+ * The encoder asks the same of a header as the decoder (check_header), so that a runner hears of its mistake,
+ * and not an agent or the coordinator later.
+ */
 #include "proto/wire/chunk.h"
 
 #include <math.h>

@@ -1,3 +1,15 @@
+/* frame.c - see frame.h.
+ *
+ * The lengths are looked at as soon as they are there, after 4 and after 12 bytes, and a frame that is too
+ * long is an error before its body has come: the peer's word never decides how much memory is used. What is
+ * stored is what was fed.
+ *
+ * After an error the decoder is dead (sticky `error`): where one frame was wrong nobody knows where the next
+ * begins.
+ *
+ * Encoding appends, so that a header and its checksum can be written into bytes that are already in place; on
+ * an error the buffer is as it was.
+ */
 #include "proto/wire/frame.h"
 
 #include <errno.h>

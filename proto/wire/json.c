@@ -1,3 +1,12 @@
+/* json.c - see json.h. jansson, made strict, and typed reads that fail with a sentence.
+ *
+ * The depth is counted over the text before the parser sees it, because the parser recurses: a megabyte of
+ * "[" would cost its stack. Duplicate keys are refused: two readers could take different ones, and what was
+ * checked would not be what is used.
+ *
+ * Reads name the field and the remedy and nothing about where it stood; whoever descends adds that on the way
+ * back (problem_prefix), so that "board" becomes "jobs.3.config.board".
+ */
 #include "proto/wire/json.h"
 
 #include <errno.h>

@@ -1,3 +1,21 @@
+/* expert_games.c - see expert_games.h. From files and streams to games.
+ *
+ *     path --a stream ("TGC1" behind the first head)--> chunk by chunk --> decode_game --+
+ *       |                                                                               +--> visitor
+ *       +--else: file, folder, archive --> sgf_files --> sgf_read --> sgf_replay -------+
+ *
+ * Large collections have bad games, so one that is damaged, of another kind or illegal is counted, the first
+ * one with its reason (tally), and passed over. What ends the visit is what would make the result depend on
+ * luck: a file that cannot be read, a stream that was cut, no memory. A visitor's own error ends it too.
+ *
+ * Every game is played on a board by our rules before it is handed over, chunks of our own as well: what
+ * reaches the visitor has only legal moves. Suicide is allowed and superko only looked at, because expert
+ * games were played under many rules.
+ *
+ * The hash decides in which part of a split a game is. It is of the start and the moves, not of the file, so
+ * that copies of a game in two collections land in the same part, and a game that was learnt from is never
+ * measured on.
+ */
 #include "workers/alphago/expert_games.h"
 
 #include <stdio.h>

@@ -1,3 +1,24 @@
+/* game_run.c - see game_run.h. One game as a coroutine by hand: playing_advance goes on until a player waits,
+ * and is called again when its requests are answered.
+ *
+ *     begun? opening, players begin --> [turn] --waits--> returns; the next call is the same turn again
+ *                                         |  ^
+ *                                         |  +-- a legal move
+ *                                         +-- two passes, the limit, resignation, forfeit --> over
+ *
+ * A turn that waits has changed nothing: choose() is asked again with the same position, and finds its
+ * answers.
+ *
+ * Whose failure. TG_EENGINE is a player's: it loses the game, with a note that says why (forfeit). Anything
+ * else ends the task's attempt: out of memory, a network that gives no finite numbers, an order to stop. An
+ * illegal move is the player's as well, and is told apart, since it says something about the engine.
+ *
+ * The score is our own count of the final board. An engine is asked for its opinion only for the note: two
+ * programs that disagree about dead stones must not disagree about who won.
+ *
+ * Players begin after the opening, which is nobody's move: begin() tells an engine of it, observe() of each
+ * later one.
+ */
 #include "workers/alphago/game_run.h"
 
 #include <math.h>

@@ -1,3 +1,24 @@
+/* games.c - see games.h. The games of a task in lock-step.
+ *
+ *     seats     [ game 12 ][ game 9 ][ game 14 ][ free ]       each goes on until it waits for its network
+ *     done      10, 11, 13 have ended and wait for 9           [window], by n % window
+ *     next = 15, unsent = 9
+ *
+ * A round (play_rounds): free seats are filled, each game goes on until its player waits or it is over, what
+ * can be sent is sent, and all questions are answered, one batch for each network. A game that needs no
+ * network goes through from its beginning to its end within one round.
+ *
+ * Why in order. An attempt that takes over begins with the first game that is not stored, so a game that was
+ * stored before an earlier one would be played twice. Hence `done`; and hence `window`, which bounds how far
+ * the fast games may run ahead of a slow one: no game is begun that could find its place in `done` taken.
+ *
+ * Why it is the same game alone or among others: its seeds come from its number, and a network's answer does
+ * not depend on the rest of the batch.
+ *
+ * A drain ends the beginning of games, not games: what has begun is finished. For kinds whose games belong
+ * together (`group`: a match's pair with colours exchanged) it waits for the group's end, or half a pair
+ * would be counted. A stop ends the round; what is not sent is lost and played again.
+ */
 #include "workers/alphago/games.h"
 
 #include <stdlib.h>

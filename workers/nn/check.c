@@ -3,6 +3,13 @@
  * Which evaluation is computed twice is drawn ahead: the number of evaluations until the next one is
  * geometric. So the fast path pays one subtraction a batch. The chosen sample's inputs are copied before the
  * forward pass, which loses them.
+ *
+ * Both forms read the model's values, but the fast one made its own copy when it was compiled (packed,
+ * transformed, folded). The reference loads the model anew at each check, so that damage to either copy shows
+ * as a difference, and the sample that happens to meet it is enough.
+ *
+ * A difference is measured against max(1, the largest value of the output): against the single value it would
+ * be meaningless near zero, where float32 leaves nothing but rounding.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,21 @@
-/* graph.c - see graph.h: building, names, limits. The operators themselves are in op_*.c. */
+/* graph.c - see graph.h: building, names, limits. The operators themselves are in op_*.c.
+ *
+ * Nodes stand in the order in which they were built, and a node's inputs come before it: so walking the array
+ * from its start is a forward pass, from its end a backward pass, and nothing is ever sorted. An index
+ * (tensor) stays what it is, while the array may move when it grows: keep no pointer to a node across a
+ * builder function.
+ *
+ * Parameters get their place in a model's array of values as they are made (offset), which is also their
+ * order in checkpoints. The names are what checkpoints go by, so a builder that changes them makes old files
+ * unreadable.
+ *
+ * Failing late. A description comes from a stranger and may be wrong anywhere. The first problem is kept,
+ * everything after it does nothing, and graph_finish reports it: a zoo file has no error paths, and the
+ * message names the first node that did not fit and not one that merely followed.
+ *
+ * Limits are checked before sizes are multiplied (shape_sane divides), since the numbers are the stranger's
+ * too.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

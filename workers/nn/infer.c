@@ -1,8 +1,23 @@
 /* infer.c - see infer.h.
  *
- * Each node becomes a step, or is absorbed into the step of an earlier node (`step_of`: whose step writes its
- * result). Absorption asks that nobody else reads the result in between. Results are laid out in one arena as
- * in run.c; the packed weights are a second block.
+ * Each node becomes a step, or is absorbed into the step of an earlier node (step->result: the last of them,
+ * whose result the step writes). Absorption asks that nobody else reads the result in between, nor the
+ * caller: outputs are never absorbed into something behind them. Results are laid out in one arena as in
+ * run.c; the packed weights are a second block.
+ *
+ *     x ----> conv ----> batch_norm ----> add ----> relu ----> y          one step, at conv's place:
+ *     r -----------------------------------^                              y = max(0, W' x + b' + r)
+ *
+ * Batch normalization in inference is gamma (z - mean) / sqrt(var + eps) + beta with all of these constant: a
+ * factor and a shift for each channel, which go into the weights and the bias (pack_step). So
+ *
+ *     W' = W f,  b' = b f + beta - mean f,  f = gamma / sqrt(var + eps)
+ *
+ * The sum. A fused step runs at the convolution's place, earlier than the addition stood, so the other term
+ * must be there by then (other < node). Where both terms are convolutions the earlier one therefore does not
+ * take the addition, and the later one does.
+ *
+ * Not done: in-place operators and concatenation without copying. Memory is not what inference waits for.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -25,13 +40,14 @@ struct infer {
     const struct graph *graph;
     const struct model *model;
     int batch_max;
-    struct step *steps;                   /* [node]; only those with writes[node] count */
+    struct step *steps;                   /* [node]; only those of nodes that are not absorbed count */
     bool *absorbed;                       /* [node]: part of an earlier node's step */
     struct plan_array *results, *scratch; /* [node] each, one allocation */
     float *weights, *arena;
     size_t weight_floats, arena_floats;
 };
 
+/* The node that alone reads this result; -1: none does, or several do, or it is an output. */
 static int only_reader(const struct graph *graph, int node) {
     int reader = -1;
     for (int i = 0; i < graph->output_count; i++)

@@ -5,6 +5,17 @@
  *
  *     forward   S = Q K^T / sqrt(d), masked; P = softmax(S); Y = P V
  *     backward  dV += P^T dY;  dP = dY V^T;  dS = P (dP - rowsum(dP P)) / sqrt(d);  dQ += dS K;  dK += dS^T Q
+ *
+ * Each of these is a product of small matrices with other strides than their own rows (a transpose is a
+ * matrix with its strides exchanged, a head a matrix with longer rows): struct matrix says so, and nothing is
+ * copied but what the kernel packs.
+ *
+ * Masking sets scores to -infinity before the softmax, which makes those weights exactly 0; so they need no
+ * second mask in the backward pass, whose P is 0 there. The factor 1 / sqrt(d) is applied inside the softmax
+ * kernel, in one pass with the exponentials.
+ *
+ * Not done: the tiled form that never writes P down (Dao et al. 2022). At the lengths that occur here (tens
+ * of tokens) a head's P fits in the first cache.
  */
 #include <math.h>
 #include <string.h>

@@ -7,8 +7,17 @@
  *     backward   dbeta += sum dy;  dgamma += sum dy xhat
  *                dx += gamma inv (dy - sum dy / N - xhat (sum dy xhat) / N)
  *
- * The last is one scale and shift of dy and x, so that one pass over the rows writes it. In training the
- * running averages move towards the mean and the unbiased variance; in inference they take the place of both. */
+ * The last is one scale and shift of dy and x, so that one pass over the rows writes it:
+ *
+ *     dx += a dy + b x + s      a = gamma inv,  b = -a inv dgamma / N,  s = -a dbeta / N - b mean
+ *
+ * and the first is the same with y = x factor + shift: each is bound by memory, so passes are what counts.
+ * Three numbers a channel are all that is kept of the batch (mean and inv; the rest is worked out again from
+ * x).
+ *
+ * In training the running averages move towards the mean and the unbiased variance; in inference they take
+ * the place of both. That makes a training forward pass the one operator that writes to a model: so a model
+ * that is being trained belongs to one run. */
 #include <math.h>
 #include <string.h>
 #include "workers/nn/isa.h"

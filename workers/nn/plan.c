@@ -1,4 +1,19 @@
-/* plan.c - see plan.h. */
+/* plan.c - see plan.h.
+ *
+ * Each array is a rectangle: as wide as its lifetime, as high as its size. They are to be stacked without
+ * overlap, and as low as can be, which is NP-hard (dynamic storage allocation). Large ones first, each into
+ * the lowest gap, comes close to the bound for networks; run_memory tells both.
+ *
+ *     offset ^
+ *            |  +----+  +----------+        a is the largest, so it lies at the bottom; b and c live in
+ *            |  | b  |  |    c     |        different steps and share what is above it
+ *            |  +----+--+---+------+
+ *            |  |     a     |
+ *            +--+-----------+------------> steps
+ *
+ * Ties are broken by lifetime and by place in the list, so that a graph has one layout, whatever qsort does
+ * with equals. Offsets and sizes are whole cache lines, so that no two arrays share one.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include "workers/nn/plan.h"

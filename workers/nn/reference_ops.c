@@ -1,4 +1,13 @@
-/* reference_ops.c - see reference.h: everything but convolutions, as the papers write it. */
+/* reference_ops.c - see reference.h: everything but convolutions, as the papers write it.
+ *
+ * What this file is for decides how it is written: it must be obviously right, and wrong for other reasons
+ * than the fast form if it is wrong at all. So each function is the definition, an element of the result at a
+ * time; derivatives are written in another form than the fast code's where there is one (tanh by cosh,
+ * softmax by its whole Jacobian); constants are repeated here instead of shared; nothing is hoisted, reused
+ * or done in place. Do not make it faster.
+ *
+ * Double precision makes its own rounding invisible beside that of float32.
+ */
 #include <math.h>
 #include <string.h>
 #include "workers/nn/op.h"
@@ -406,7 +415,7 @@ static void batch_norm_forward(const struct reference_call *c) {
 static void norm_backward(const struct reference_call *c, size_t groups, size_t start, size_t count,
                           size_t step, double epsilon) {
     size_t channels = (size_t)columns(c);
-    double *dxhat = c->saved; /* room for the largest set: see reference_saved */
+    double *dxhat = c->saved; /* room for the largest set: reference_run.c makes it */
     for (size_t group = 0; group < groups; group++) {
         size_t first = group * start;
         struct moments m = moments_of(c->in[0] + first, count, step);

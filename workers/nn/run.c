@@ -6,6 +6,26 @@
  *   - the result of an in-place operator, where nobody reads the input after it, and of a view always;
  *   - the gradient of a view always, for what is added to either is the gradient of both;
  *   - the gradient of a rectifier where it is its input's only reader: it goes through element by element.
+ *
+ * The order in run_create is that of dependence: what is wanted, then how long each result is read, then who
+ * may take over whose memory (which lengthens lifetimes), then gradients, then scratch, and only then the
+ * layout.
+ *
+ * Gradients are added to, so somebody must begin with zeros. Clearing them all at the start of the backward
+ * pass would keep all of them alive at once, and cost a pass over memory. Instead each gradient is begun by
+ * its first contributor, the last reader of the result, which comes first in the backward pass:
+ *
+ *     a result that nodes j < k read     backward of k writes it (or clears it and adds), that of j adds
+ *     an output of the network           cleared by run_forward; the loss writes into it
+ *     a result that nobody reads         cleared right before its own node's backward
+ *
+ * gradient_array(i)->first is that first step, which is how the loop in backward() knows whose turn it is. It
+ * is the same for parameters: the last node that has one (last_reader) begins its gradient (`fresh`).
+ *
+ * What no parameter lies before (`wanted` is false) has no gradient and no backward: the input planes, above
+ * all.
+ *
+ * Not done: recomputing results in the backward pass to save memory. Nothing here is short of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +148,7 @@ static void find_owners(struct run *run) {
     }
 }
 
-static bool has_one_reader(const struct graph *graph, int node) {
+static bool has_one_reader(const struct graph *graph, int node) { /* the network's output counts as one */
     int readers = is_output(graph, node);
     for (int i = node + 1; i < graph->node_count; i++)
         for (int j = 0; j < graph->nodes[i].input_count; j++)

@@ -1,4 +1,25 @@
-/* decode.c - see decode.h. */
+/* decode.c - see decode.h.
+ *
+ * Rows of the batch are places for beginnings, `beam` for each sequence, next to each other:
+ *
+ *     row      0      1      2   |  3      4      5   |         count * beam rows, beam = 3
+ *              sequence 0        |  sequence 1        |
+ *     live[i]: the first so many of them are in use; the others are computed along and not looked at
+ *
+ * One round: the network is run on all rows; each sequence's live beginnings offer all that may follow them,
+ * of which the `beam` likeliest are kept (offer, an insertion into a short sorted list); those that end with
+ * TOKEN_END compete for the sequence's best, the others are the next beginnings. A finished one has used up
+ * its place in that round; in the next one the others fill all of them again.
+ *
+ * `next` beside `now`, because two of the next beginnings may come from one of the present. Both are sorted,
+ * likeliest first, which decided() relies on.
+ *
+ * When to stop early: the best finished one is compared with the most that any other could still reach.
+ * Log-probabilities only fall, and the division by the length's penalty helps most at the greatest length; so
+ * the present log-probability at that length bounds it. The result is the same as without.
+ *
+ * Greedy search is this with beam 1: the one path ends at its first TOKEN_END, and decided() then says so.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* sampler.c - see sampler.h. The order of an epoch is worked out when the first of its samples is asked for,
+ * from nothing but the seed and the epoch's number: asking for samples out of order is slow, never wrong. */
 #include "workers/train/sampler.h"
 
 #include <stdlib.h>

@@ -1,4 +1,19 @@
-/* state.c - the trainer's files: what goes out as "checkpoint" and "state", and the way back. */
+/* state.c - the trainer's files: what goes out as "checkpoint" and "state", and the way back.
+ *
+ *     "state"        weights, average, best, the optimizer's arrays, counters: all that a next attempt needs
+ *     "checkpoint"   the network as it would be used (trainer_kept), alone
+ *
+ * The state goes first. The coordinator resumes from the newest pair of one step and one attempt, so a run
+ * that is killed between the two leaves the pair before it as the one that counts, and never a checkpoint
+ * without its state.
+ *
+ * Random numbers are not part of it: every step seeds its own generator (train.h), so there is nothing to
+ * save.
+ *
+ * A state of another run is refused by its seed and batch, which are what the same bits depend on; of another
+ * network, by its names and shapes (training_load). The arrays are read in place, so after an error the
+ * trainer is of no use.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,27 @@
-/* train.c - see train.h. */
+/* train.c - see train.h.
+ *
+ * The loop is one list of questions after each step, each answered from counters alone: is the budget used,
+ * has patience run out, was anything ordered, is a validation due, is a checkpoint due, are metrics due. So a
+ * run that was killed and resumed asks the same questions at the same steps. (Those that ask a clock are the
+ * exception that train.h names.)
+ *
+ * The order within a step: the progress first, since rate and batch depend on it; the batch before the
+ * forward pass, from a generator that is seeded with the step's number; the loss is looked at before the
+ * optimizer's step, so that one that is not finite does not reach the weights; the average after the step;
+ * `step` last, which makes it the number of steps done.
+ *
+ * What there is of the network, and which one counts (trainer_kept in state.c):
+ *
+ *     weights ---moving average---> average ---scored by validate---> best
+ *     what is trained               what would be used now            what "checkpoint" then holds
+ *
+ * Times. The budget by minutes and the intervals of validation are processor time, of all attempts
+ * (cpu_before_ns is in the state): a busy machine gives the same training, later. Metrics and checkpoints go
+ * by the clock on the wall, because people and crashes do.
+ *
+ * Scores are kept as whole billionths: a state file keeps its counters as JSON, and whole numbers survive
+ * that bit for bit.
+ */
 #include "workers/train/train.h"
 
 #include <inttypes.h>

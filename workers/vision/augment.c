@@ -1,3 +1,10 @@
+/* augment.c - see augment.h. Shift, mirror and erase in one pass from bytes to floats: no copy of the image
+ * is made.
+ *
+ * The draws are always made in the same order, and only those that the augmentation asks for, so that a seed
+ * gives the same images. Encoded values are 0 for black, so what comes in from outside and what is erased is
+ * black by being 0.
+ */
 #include "workers/vision/augment.h"
 
 #include <string.h>
