@@ -1,3 +1,17 @@
+/* core.c - what the handlers share: calls, lists, small JSON.
+ *
+ * Every handler is written in the same three parts: read and check (loop thread), `work` (a store thread),
+ * `done` (loop thread again, and replies). The struct that goes through all three begins with struct call and
+ * lives as long as the request, which cannot end before it was replied to; so nothing is freed by hand on the
+ * way.
+ *
+ * Whatever fails is replied where it fails and ends the handler there: call_begin, call_json, call_param_id,
+ * call_read and their like have replied already when they say no. A problem without words gets the error's
+ * own title, so no answer is ever empty.
+ *
+ * A page of a list asks for one row more than it shows: that row only says that there is a next page
+ * (list_add).
+ */
 #include "server/api/core.h"
 
 #include <inttypes.h>

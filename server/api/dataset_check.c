@@ -1,3 +1,21 @@
+/* dataset_check.c - see dataset_check.h.
+ *
+ *     fed ---> pipe ---> child ---> stdout ---> verdict, when it has exited and its output has ended
+ *       |                  |
+ *       |                  +-- bounds on memory, processor time and silence (PATIENCE_MS): it is killed
+ *       +-- at most FEEDS_MAX writes are under way: back-pressure to the upload (content.c)
+ *
+ * A child may say no before it has read everything, and exit. Then it is `deaf`: what is still fed is
+ * dropped, and the verdict is called as soon as it is known, so that an upload of gigabytes that is refused
+ * at its first byte ends there.
+ *
+ * Whose fault. Whatever the child dies of while it looks at a data set is the data set's (400), for that is
+ * what it was given: too much memory, too long, a signal. Only "no room on the disk" is ours.
+ *
+ * Handles. Four, and the last closing frees the check. The process handle is closed only after its exit was
+ * seen: libuv reaps a child for the handle that is open, and one closed before would leave a zombie. A check
+ * that is cancelled therefore lives on, without events, until its killed child has exited.
+ */
 #include "server/api/dataset_check.h"
 
 #include <signal.h>

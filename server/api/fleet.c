@@ -1,3 +1,18 @@
+/* fleet.c - see fleet.h.
+ *
+ * Three notions of being there, which must not be mixed up:
+ *     state    what people have ordered (enabled, drain, disabled): stored, and the scheduler's
+ *     online   heard of within two leases' time, or with a call parked here: for what people are shown
+ *     leases   who holds what: the scheduler's alone. A silent worker loses them by their own time, not by
+ *              being shown as offline
+ *
+ * Who speaks. A worker's id is no secret, so the first token that speaks for it is remembered, and another
+ * one is refused until it registers anew. That is in memory: after a restart whoever comes first is it, which
+ * the roles of tokens bound.
+ *
+ * The coordinator's id is checked before the worker is looked up: an agent that means another coordinator has
+ * a number that may be anybody's here.
+ */
 #include "server/api/fleet.h"
 
 #include <stdio.h>

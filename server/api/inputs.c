@@ -1,3 +1,13 @@
+/* inputs.c - see inputs.h. What an input may be, three times: by its form, by what is there now, by what is
+ * there when the work begins.
+ *
+ *     inputs_form      on the loop, without the store: a mistake in the document
+ *     inputs_settle    in the transaction that stores the job: a name or digest that nothing has
+ *     inputs_resolve   in the transaction that stores a lease: a job that ended without its output, or
+ *                      content that went; the job then fails for this reason (server/api/leases.c)
+ *
+ * Messages list what there is, because the usual mistake is a name that is nearly right.
+ */
 #include "server/api/inputs.h"
 
 #include <stdio.h>

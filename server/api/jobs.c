@@ -1,3 +1,20 @@
+/* jobs.c - see jobs.h. One entry a job, and three sorts of readers that are kept from asking the store too
+ * often.
+ *
+ *     leases      read job->config, inputs, seed: of open jobs, always here
+ *     GET         a ready answer, good while job->version and the weather are what they were when it was read
+ *     listeners   told at most every PUBLISH_MS, and what changes within COALESCE_MS is told together
+ *
+ * version counts what changes the one job (a chunk, a lease, a beat), weather what changes the reasons of all
+ * (a worker comes or goes). Both are noted before the store is asked, so an answer that was overtaken while
+ * it was read is stale at once, and never the other way round.
+ *
+ * To be published is a flag in the entry and a place in one list, so that a job with a thousand chunks a
+ * second costs the loop one assignment for each.
+ *
+ * Ended jobs are kept while people look at them, READY_MAX at most; the one not looked at for longest goes.
+ * Open ones never go: the scheduler may give out their tasks at any time.
+ */
 #include "server/api/jobs.h"
 
 #include <stdlib.h>

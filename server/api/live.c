@@ -1,3 +1,9 @@
+/* live.c - see live.h. An entry is found by its task, and listed with its job (job->tasks).
+ *
+ * So it must go before its job does (jobs_ended calls live_forget_job), or it would point to freed memory. An
+ * entry of an older attempt is replaced by the newer one's, and a beat of an older attempt does not find
+ * itself (server/api/beats.c).
+ */
 #include "server/api/live.h"
 
 #include <stdlib.h>

@@ -1,7 +1,16 @@
 /* streams.c - GET /streams/{job}: a job's chunks in the order of the log, for learners.
  *
  * The answer is a sequence of  u64 cursor | u32 size | chunk  records. When there is nothing after the cursor
- * the call may wait: it is woken by the next chunk of the job, by its end, or by its time being over. */
+ * the call may wait: it is woken by the next chunk of the job, by its end, or by its time being over.
+ *
+ *     read ---> something ------------------------------------------------> answer
+ *      ^  |---> nothing, and the job has changed while we read: again
+ *      |  +---> nothing: a reader of the job ---its time is over----------> answer, empty
+ *      |                          |
+ *      +---- streams_wake --------+
+ *
+ * The version is taken before the store is asked. Without that a chunk that is stored between the read and
+ * the waiting would wake nobody, and the call would sleep beside it until its time is over. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

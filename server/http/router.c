@@ -1,3 +1,10 @@
+/* router.c - see router.h. Patterns are cut into segments once; a path is held against them in the order of
+ * the table.
+ *
+ * A table of some dozens is walked from its start: no tree would be faster than the dozen string comparisons
+ * that this is. A route whose first segment takes the rest of any path (the dashboard's files) is a last
+ * resort: it neither hides that a method is not allowed at a known path, nor adds its own method to what is.
+ */
 #include "server/http/router.h"
 
 #include <stdio.h>

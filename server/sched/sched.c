@@ -1,4 +1,22 @@
-/* sched.c - the mutations: workers, jobs, leases, time. See sched.h and internal.h. */
+/* sched.c - the mutations: workers, jobs, leases, time. See sched.h and internal.h.
+ *
+ * Each mutation of a task has the same form, and the order matters:
+ *
+ *     timers_reserve, map_reserve    what can fail, while nothing has changed yet
+ *     job_unqueue                    the key of the job in its tree is about to change (leased)
+ *     task_leave ... task_enter_*    from one place to another, with the sums that go with it (tasks.c)
+ *     job_requeue                    back into the tree, if it still has something to give away; `more` wakes
+ *                                    the workers that wait for it
+ *
+ * Late and repeated reports are told by the attempt's number: what is of another attempt than the present one
+ * is ignored. So the callers need not know whether a completion of the store has been overtaken by a lapse.
+ *
+ * A lapsed task stays its last worker's to take back (LAPSED) until it is leased again; task->worker says
+ * whose. An undone lease restores that too (last_worker): the attempt never was.
+ *
+ * Nothing here calls out. What others must hear of is an event in a ring, taken by the owner after each
+ * mutation: so no mutation finds another one under way.
+ */
 #include "server/sched/internal.h"
 
 #include <stdlib.h>
@@ -229,6 +247,7 @@ int sched_job_add(struct sched *sched, const struct sched_job *spec) {
     return 0;
 }
 
+/* Its leased tasks go on: pausing takes nothing away from anybody. */
 int sched_job_pause(struct sched *sched, int64_t id, bool paused) {
     struct job *job = map_get(&sched->jobs, id);
     if (job == NULL)
@@ -336,6 +355,8 @@ void sched_lease_undo(struct sched *sched, int64_t id, int attempt) {
     task->worker = task->last_worker;
 }
 
+/* A lapsed lease is taken up again by the same attempt as long as nobody else has begun another: what its
+ * runner has done meanwhile is still good. */
 enum sched_held sched_beat(struct sched *sched, int64_t id, int attempt, int64_t worker_id, int64_t now) {
     struct task *task = map_get(&sched->tasks, id);
     if (task == NULL || task->attempt != attempt || task->worker != worker_id || worker_id == 0)
@@ -466,6 +487,9 @@ void sched_task_failed(struct sched *sched, int64_t id, int attempt, const char 
     job_requeue(sched, task->job, false);
 }
 
+/* Noted against the worker, so the task need not wait: it cannot come back to the same one at once. Where it
+ * cannot be noted (the worker is gone, no memory) it backs off like any failure, or it might go round in a
+ * circle. */
 void sched_task_unable(struct sched *sched, int64_t id, int attempt, const char *need, const char *reason,
                        int64_t now) {
     struct task *task = map_get(&sched->tasks, id);

@@ -1,4 +1,15 @@
-/* tasks.c - the places a task can be in, and the sums that go with them. See internal.h. */
+/* tasks.c - the places a task can be in, and the sums that go with them. See internal.h.
+ *
+ *              task_enter_lease        task_enter_returned(may_come_back)
+ *     (made) ------------------> LEASED <-----------> LAPSED, RETURNED
+ *                                  |                     ^
+ *                                  +------> BACKOFF -----+      task_leave takes it out of any of them
+ *
+ * job->leased, job->leased_units, job->backing_off, sched->leased and the length of the returned list are
+ * changed here and nowhere else, each by the place that is entered or left: so they cannot come apart from
+ * the places. leased_units follows units_done while the task is leased (sched_units_stored), hence the
+ * subtraction when it leaves.
+ */
 #include "server/sched/internal.h"
 
 #include <stdlib.h>

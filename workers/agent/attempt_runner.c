@@ -1,3 +1,23 @@
+/* attempt_runner.c - an attempt and its runner: the task document, chunks to the spool, the other frames, its
+ * end.
+ *
+ * A chunk's way:
+ *
+ *     frame ---> checked, numbered ---> runner paused ---> SPOOL_PUT_CHUNK ---> on disk: counted, resumed
+ *                                                            |  disk full: kept, tried again, still paused
+ *                                                            +- the attempt has its end by now: dropped
+ *
+ * It counts (task_on_chunk) only when it is on disk, and only then may it be uploaded. While one is being
+ * written the runner's frames wait in its pipe, so there is one chunk in memory for each runner, and a runner
+ * that is faster than the disk is slowed down by it.
+ *
+ * The runner's numbers begin at 0 with every process. The attempt's go on: what earlier processes of this
+ * attempt have finished (before a restart of the agent) is added here (frames_base, units_base), so that
+ * runner and coordinator need not know.
+ *
+ * A runner is a stranger. Its chunks must be sound and come in order; one that sends anything else has lost
+ * track of itself and is killed (nonsense), and what it had sent before is still good.
+ */
 #include "workers/agent/attempt_private.h"
 
 #include <stdlib.h>
@@ -6,10 +26,6 @@
 #include "proto/base/plural.h"
 #include "proto/wire/chunk.h"
 #include "proto/wire/json.h"
-
-/* The runner's numbers begin at 0 with every process. The attempt's go on: what earlier processes of this
- * attempt have finished (before a restart of the agent) is added here, so that runner and coordinator need
- * not know. */
 
 static void on_frame(void *context, struct frame *frame);
 static void on_line(void *context, enum log_level level, const char *text);

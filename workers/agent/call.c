@@ -1,3 +1,17 @@
+/* call.c - see call.h. The two things that calls share: whether the coordinator is away, and coming back.
+ *
+ * Each call has its own back-off and waits by itself. The first that gets through after an absence tells all
+ * (note_back): those that wait only by their own back-off try again within COME_BACK_MS, at random moments,
+ * instead of sleeping out a minute each. Those that the coordinator told how long to wait (`obeying`) keep to
+ * it.
+ *
+ * 429 is not an absence: the coordinator is there and busy. A refused token is logged once, with what to do,
+ * and then tried at the slowest pace, because only a person can mend it.
+ *
+ * A call is unlinked and its timer closed before done() is called, and freed when the loop has closed the
+ * timer: done() may start the next call or end everything. misdirected() comes last in on_answer for the same
+ * reason: it may cancel this very call.
+ */
 #include "workers/agent/call.h"
 
 #include <stdio.h>

@@ -1,3 +1,11 @@
+/* inputs.c - see inputs.h. Collected first, each file once; fetched side by side; then the copy is made.
+ *
+ * What names a file is told by its form anywhere in the document, at any depth: the agent knows no kind and
+ * no input's name. One that fails does not stop the others, which are on their way anyhow and stay in the
+ * cache; the first problem is the one that is told, when all have answered.
+ *
+ * Depth and number are bounded, for the document comes from outside.
+ */
 #include "workers/agent/inputs.h"
 
 #include <stdio.h>

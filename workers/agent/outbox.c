@@ -1,3 +1,13 @@
+/* outbox.c - see outbox.h. Two lists that gather, and the batch that is on its way.
+ *
+ *     metric, line ---> gathering ---cut: OUTBOX_BATCH of each---> batch, with a sequence ---> answered: gone
+ *                          |                                         ^      |
+ *                          +-- full: counted, and told               +------+ not answered: again
+ *
+ * The batch does not change until a beat with it has an answer, whatever has gathered meanwhile: the
+ * coordinator knows a batch by its sequence alone, and one that grew on its way would be taken for the one
+ * that is stored.
+ */
 #include "workers/agent/outbox.h"
 
 #include <math.h>

@@ -1,3 +1,20 @@
+/* process.c - see process.h.
+ *
+ * The start, and how its failure is told: the child writes errno into a fourth pipe when anything fails up to
+ * exec, and that pipe closes on exec. So reading its end means that the program runs, and four bytes mean why
+ * it does not; nobody has to guess from an exit code.
+ *
+ *     pipe2 x 4, moved above 3 ---> fork ---> parent: close the child's ends, read the report, to its end
+ *                                     |
+ *                                     +-----> child: signals, group, death signal, nice, dup2, close, exec
+ *
+ * PR_SET_PDEATHSIG is set after the fork and may come too late: so the child then asks whether its parent is
+ * still the one that forked it.
+ *
+ * The tree of what a runner has started is read from /proc when it is needed (twice a second for the memory,
+ * and for a kill). Kept lists would be wrong the moment after; and a bound (TREE_MAX) keeps a fork bomb from
+ * making the agent slow.
+ */
 #include "workers/agent/process.h"
 
 #include <dirent.h>

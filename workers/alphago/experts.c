@@ -1,3 +1,12 @@
+/* experts.c - see experts.h. Games become packed positions, each in its part of the split.
+ *
+ * The split is by game and by the game's hash alone: not by the seed, so that every run is measured on the
+ * same games, and not by position, because positions of one game are nearly the same. Filters (rating,
+ * winners) choose what is learnt from; what is held out is measured whole, or a filter would change the
+ * measure with the lesson.
+ *
+ * The first game's board size is everybody's, unless one was asked for: then others are counted and left out.
+ * */
 #include "workers/alphago/experts.h"
 
 #include <stdlib.h>

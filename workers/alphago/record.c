@@ -1,3 +1,9 @@
+/* record.c - see record.h. A game is kept three times over while it is played: as a game (rules, position),
+ * as the encoded body, and as the list of moves for the live view, each added to by one move at a time. So
+ * ending a game costs nothing that grows with its length, and the live view can be sent at any moment.
+ *
+ * The body's moves are encoded as they come, the head (result, number of moves) is put before them at the
+ * end. */
 #include "workers/alphago/record.h"
 
 #include <stdarg.h>

@@ -1,4 +1,6 @@
-/* reference_run.c - see reference_run.h. */
+/* reference_run.c - see reference_run.h. The plainest run there can be: an array of its own for every result
+ * and gradient, everything cleared, everything computed, in order. It is what run.c's lifetimes, aliases and
+ * fresh gradients are held against, so it must have none of them. */
 #include <stdlib.h>
 #include <string.h>
 #include "workers/nn/op.h"

@@ -1,3 +1,6 @@
+/* tactics.c - see tactics.h. Each question is first asked of the eight cells around the point, which is a
+ * look-up, and walks chains only where that does not settle it: most moves have two empty neighbours and are
+ * no self-atari. */
 #include "workers/search/tactics.h"
 
 #include <stddef.h>

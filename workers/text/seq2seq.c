@@ -3,7 +3,16 @@
  * Training is the paper's (Vaswani et al. 2017, 5): Adam with beta 0.9 and 0.98, Noam's warm-up, smoothed
  * labels, teacher forcing (the decoder sees the true beginning). A place of a padded target has no label. In
  * the end held-out sequences of all lengths, mixed, are decoded greedily and by beam search; a sequence
- * counts when every token and the end are right. */
+ * counts when every token and the end are right.
+ *
+ *     source   5 3 9 . .        target in    BEGIN 9 3 5 .  .         labels   9 3 5 END -1 -1
+ *
+ * The decoder is given at place t what should have come before it, and is asked for what comes at t: one pass
+ * teaches all places at once, which the causal mask makes honest.
+ *
+ * There is no data set: sequences are drawn, and those to be learnt from and those held out are told apart by
+ * the puzzle (puzzle.h), so that no tested one was ever learnt. Validation and the last test have seeds of
+ * their own. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,16 @@
 /* classify.c - the kind classify: trains a network to tell the images of a data set apart.
  *
  * The training part of the set is cut in two by the seed: what is learnt from, and what validates after each
- * epoch and decides which weights are kept. The test part is looked at once, at the end. */
+ * epoch and decides which weights are kept. The test part is looked at once, at the end.
+ *
+ *     train part ---seed---> learnt from | validation        test part, or cut off the training part, too
+ *                              steps        which weights       the result
+ *
+ * So the figure that is reported has chosen nothing. The cuts and the order of images follow from the seed,
+ * and an attempt that resumes makes the same ones.
+ *
+ * Two networks, as in sl-policy: in training it may have auxiliary classifiers (GoogLeNet's, whose losses
+ * count with auxiliary_weight), and what is scored and kept is the same without them (`plain`). */
 #include <stdlib.h>
 #include <string.h>
 #include "workers/data/check.h"
