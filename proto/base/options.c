@@ -210,6 +210,7 @@ static int check_choice(const struct option_spec *spec, const json_t *value, jso
                        json_string_value(value));
 }
 
+/* min and max are of the number of members. */
 static int check_list(const struct option_spec *spec, const json_t *value, json_t **out,
                       struct problem *problem) {
     if (!json_is_array(value))

@@ -85,6 +85,7 @@ struct lease_call {
 
 /* ---- the answer ---- */
 
+/* From the job's seed and the task's place in it alone: every attempt gets the same. */
 static uint64_t task_seed(const struct job *job, int64_t index) {
     struct rng rng;
     rng_seed_stream(&rng, job->seed, (uint64_t)index);
@@ -327,6 +328,7 @@ void leases_refuse(struct api *api, struct parked *parked) {
     answer(parked->lease);
 }
 
+/* Asked without storage_full: that is looked up only when there is something to grant (grant). */
 static void offer(struct api *api, struct parked *parked) {
     struct lease_call *call = parked->lease;
     struct sched_decision decision = sched_decide(api->sched, call->worker, false);

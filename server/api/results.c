@@ -1,4 +1,15 @@
-/* results.c - how attempts end: done and fail. A 2xx is sent after the commit, never before. */
+/* results.c - how attempts end: done and fail. A 2xx is sent after the commit, never before.
+ *
+ *     done, fail ---> the store decides (task_done, task_fail) ---> take_outcome: the scheduler, memory and
+ *                                                                   listeners hear of it ---> the answer
+ *
+ * The store alone decides what an end means (done, put back, to be tried again, failed with its job), because
+ * it knows the chunks. What is done here is to tell the scheduler that outcome, in three forms:
+ * sched_task_done; sched_task_failed, with a reason (back-off) or without (a drain, or a failure that does
+ * not count); sched_task_unable, when the worker says that it is its own.
+ *
+ * A repeated done changes nothing here either: the scheduler has heard of it the first time, and may have
+ * given the task's place away since. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,19 @@
-/* start.c - from the store to a running coordinator, and back. */
+/* start.c - from the store to a running coordinator, and back.
+ *
+ *     api_open     parts and handles, the store (which locks and migrates), then all that is in memory is
+ *                  made anew from it; no request is served yet
+ *     api_serve    the HTTP server is there: the clocks start
+ *     api_stop     parked calls and streams are answered and take no more; requests under way go on
+ *     api_finish   what was only noted is written, the store finishes its queue and closes: `store` is NULL
+ *                  from here on, which the handlers that are still called see (call_write and its like)
+ *     api_close    the handles; the last one frees the rest
+ *
+ * Restoring follows sched.h: workers before jobs, jobs by rising id (a job's `after` must be known), tasks
+ * with their job. A lease that was alive keeps its holder and gets a full period from now: nobody could beat
+ * while we were away.
+ *
+ * Nothing is read that memory does not hold all the time: jobs that have ended, chunks, games stay where they
+ * are, so a start takes as long as there is work, not as there was. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>

@@ -343,6 +343,7 @@ static void replace_locals(const struct submit_call *call, const struct submitte
     }
 }
 
+/* What the new job has to wait for: of its `after`, those that have not succeeded by now. */
 static int take_unmet(void *arg, int64_t job, enum job_state state) {
     void **into = arg;
     int64_t *list = into[0];
@@ -353,6 +354,7 @@ static int take_unmet(void *arg, int64_t job, enum job_state state) {
     return 0;
 }
 
+/* For the scheduler, after the commit; what text it needs is in the call (take_up). */
 static int copy_row(void *arg, const struct job_row *row) {
     struct job_row *out = arg;
     *out = *row; /* the numbers; the strings are the row's and go with it */

@@ -156,6 +156,7 @@ static void finish(struct store *store, struct request *list) {
 
 /* ---- the writer ---- */
 
+/* What `work` returned without a sentence of its own comes from SQLite, which has one. */
 static void describe(struct store *store, struct store_tx *db, struct request *request) {
     if (request->error && request->problem.error != request->error)
         db_describe(request->error, store->path, sqlite3_errmsg(db->sqlite), &request->problem);
@@ -251,7 +252,7 @@ static void run_group(struct store *store, struct request *first) {
             alive = request->append ? run_append(store, request) : run_in_savepoint(store, request);
         else
             describe(store, db, request);
-        if (!alive && error == 0)
+        if (!alive && error == 0) /* what killed the group is what all of it is told */
             error = request->error ? request->error : db_error(db);
     }
     if (alive) {
@@ -568,6 +569,8 @@ void store_close(struct store *store) {
     for (int i = 0; store->readers != NULL && i < store->reader_count; i++)
         db_close(&store->readers[i]);
     db_close(&store->writer);
+    /* The file of the lock stays: were it removed, one who has it open already and one who makes it anew
+     * would both hold a lock. */
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     pthread_cond_destroy(&store->writes.filled);

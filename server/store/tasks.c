@@ -255,6 +255,7 @@ int task_lease(struct store_tx *tx, const struct task_holder *holder, int64_t no
     if (task.attempt + 1 != holder->attempt)
         return cannot_lease(holder, "another attempt has begun", problem);
     *units_done = task.units_done;
+    /* beat_sequence: each attempt counts its beats anew. */
     error = db_run(
         tx,
         "UPDATE tasks SET state = 1, attempt = ?, worker = ?, leased_ms = ?, beat_sequence = -1 WHERE id = ?",
@@ -300,6 +301,7 @@ static int complete_task(struct store_tx *tx, int64_t task, const struct brief *
     return error;
 }
 
+/* Without its worker, unlike a lapse: a drained one has said that it does not come back. */
 static int put_back(struct store_tx *tx, int64_t task, struct task_outcome *out) {
     out->task_state = TASK_PENDING;
     return db_run(tx, "UPDATE tasks SET state = 0, worker = NULL WHERE id = ?", "i", task);

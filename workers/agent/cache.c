@@ -76,6 +76,8 @@ static void on_fs(uv_fs_t *request) {
     free(request);
 }
 
+/* On disk as well, on the pool and without waiting for it: when it fails, the file only looks older than it
+ * is. */
 static void touch(struct entry *entry) {
     char path[4096];
     path_of(entry, path, sizeof path);

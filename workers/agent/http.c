@@ -108,6 +108,7 @@ static void fill_unreachable(const struct http_transfer *transfer, CURLcode code
                 transfer->reason[0] ? transfer->reason : curl_easy_strerror(code), hint[0] ? "; " : "", hint);
 }
 
+/* No answer, no problem, or the document that came; one that is none is read as what its status says. */
 static void fill_problem(const struct http_transfer *transfer, CURLcode code, struct http_answer *answer) {
     if (answer->status == 0) {
         fill_unreachable(transfer, code, &answer->problem);

@@ -308,6 +308,8 @@ static void refill_lines(struct runner *runner) {
 
 /* ---- limits ---- */
 
+/* Somebody whom we cannot find holds the pipes of a runner that is gone. While it is paused we are the ones
+ * who hold it up: then its last frames are still to come. */
 static void give_up_pipes(struct runner *runner, int64_t now) {
     if (runner->paused || now - runner->last_frame_ms < ORPHANED_PIPES_MS)
         return;

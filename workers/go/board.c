@@ -184,6 +184,7 @@ int board_liberty_list(const struct board *board, go_move point, go_move *out) {
     return list_liberties(board, point, &marks, out, BOARD_POINTS_MAX);
 }
 
+/* Walks only chains of at most four pseudo-liberties (board.h), and those until a second liberty is found. */
 bool board_in_atari(const struct board *board, go_move point, go_move *liberty) {
     unsigned p = point, found = PASS;
     if (board->liberties[board->chain[point]] > 4)
@@ -332,6 +333,7 @@ void board_after(const struct board *board, enum color color, go_move point, int
         *size = stones;
 }
 
+/* see_border is the slow way to the same: it looks at the eight cells. */
 static unsigned around_from_scratch(const struct board *board, unsigned p) {
     struct board copy = *board;
     see_border(&copy, p);

@@ -1,4 +1,6 @@
-/* game.c - see game.h. */
+/* game.c - see game.h. The board, the history and the list of moves say the same, each for its own questions:
+ * what stands there, what has been, how it came about. They change together or not at all: play_checked makes
+ * room first and puts the board back when the history cannot grow. */
 #include <stdlib.h>
 #include "proto/base/error.h"
 #include "workers/go/game.h"

@@ -1,3 +1,10 @@
+/* gtp_clock.c - see gtp_clock.h.
+ *
+ *     main time: left / moves that are left in the game        byo-yomi: left / stones of the period
+ *     of each move's share `lag_s` is kept back for the way, but never more than half of it
+ *
+ * The moves that are left are the caller's guess, so main time is spent evenly and never quite used up; where
+ * a period follows, each move may take at least what it will have there. */
 #include "workers/go/gtp_clock.h"
 
 #include <string.h>

@@ -1,3 +1,10 @@
+/* gtp_engine.c - see gtp_engine.h: lines to answers. What the commands do is in gtp_commands.c.
+ *
+ *     line --clean (standard, 2.2)--> words --[id] name--> gtp_commands --> "=id answer" or "?id error"
+ *
+ * Every line that holds a word gets exactly one answer, whatever it is, since a controller counts them; an
+ * empty line and a comment get none, as the standard has it. A line that is too long is read to its end and
+ * answered as one error. */
 #include "workers/go/gtp_engine.h"
 
 #include <stdlib.h>

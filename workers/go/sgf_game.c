@@ -141,6 +141,8 @@ static int malformed(struct replaying *at, const struct sgf_property *property, 
                        property->column, at->replay->moves, shown, at->info->size, at->info->size);
 }
 
+/* A move's colour is the property's name; its first value is the point, and more than one is a file's mistake
+ * that changes nothing. */
 static int play_move(struct replaying *at, enum color color, const struct sgf_property *property) {
     struct sgf_replay *replay = at->replay;
     const struct board *board = game_board(at->game);

@@ -1,4 +1,10 @@
-/* loss.c - see loss.h. */
+/* loss.c - see loss.h. Each loss comes with its gradient, because both need the same exponentials.
+ *
+ * All are means over the rows' weights, so that a gradient does not depend on how many rows of a batch count;
+ * a row that does not (no target, weight 0) is written as zeros, never left as it was.
+ *
+ * Probabilities are never formed to take their logarithm: log p = x - log sum exp(x), with the largest x
+ * taken out first, which neither overflows nor ends at log 0. */
 #include <math.h>
 #include <string.h>
 #include "workers/nn/isa.h"

@@ -1,4 +1,16 @@
-/* optimizer.c - see optimizer.h. */
+/* optimizer.c - see optimizer.h. The rules themselves are kernels (kernels_impl.c); here is what they are
+ * called with.
+ *
+ * A rule's arrays ("slots") are laid out as the model's values, whole, so that one offset finds a parameter
+ * in all of them; what is not trained (running averages) has unused places there. Their names and order are
+ * those of the training state's file, and `steps` is part of it: Adam's first steps are corrected by their
+ * number (Kingma & Ba 2015, 3).
+ *
+ * Weight decay is added to the gradient (L2), but for AdamW, where it shrinks the weights by itself
+ * (Loshchilov & Hutter 2019); only weights decay, not biases and scales (param->decayed).
+ *
+ * The norm is looked at before anything moves: what is not finite changes no weight, and the caller is told.
+ * It is summed in stretches because a float sum over millions of squares would lose them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

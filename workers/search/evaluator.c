@@ -1,4 +1,11 @@
-/* evaluator.c - batches and the check of answers, and the evaluators that are no networks. */
+/* evaluator.c - batches and the check of answers, and the evaluators that are no networks.
+ *
+ * Whoever answers, evaluator_run is between: requests of any number are cut into batches that it takes, and
+ * every answer is looked at once for what is not finite, where it comes in and not in each search. One sum
+ * over all numbers is enough for that: a single NaN or infinity makes it one.
+ *
+ * The three that are no networks are for tests: uniform (a search by rollouts alone), random but a function
+ * of the position (trees that can be compared), recorded (a network's answers, played back). */
 #include "workers/search/evaluator.h"
 
 #include <math.h>
