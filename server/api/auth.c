@@ -2,7 +2,18 @@
  *
  * A store without any token asks for none (and main.c does not let it listen beyond loopback): whoever can
  * reach it may do all, and makes the first token, which must be an admin's. From then on every request needs
- * one. */
+ * one.
+ *
+ *     Authorization: Bearer tg_...      programs
+ *     cookie tengen_session             the dashboard: HttpOnly, so that no script reads it, and
+ *                                       SameSite=Strict, so that no other site's page can use it
+ *
+ * The header goes before the cookie. A session is nothing but the token in a cookie: there is no second
+ * secret to store, and revoking the token ends it. All tokens are in memory, as hashes, so a request costs no
+ * read of the store and a revoked one fails at the next request.
+ *
+ * Roles are asked for by route (http_route.access), before a byte of a body is read. Whether a worker's token
+ * may speak for that worker is asked later (fleet_speaker). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

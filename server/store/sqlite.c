@@ -1,4 +1,23 @@
-/* sqlite.c - see db.h. */
+/* sqlite.c - see db.h. A connection's settings and why; statements that are prepared once; SQLite's errors as
+ * ours.
+ *
+ *     journal_mode = WAL       readers and the writer do not wait for each other
+ *     synchronous = FULL       a commit is on disk when it returns: with NORMAL the last ones could be lost
+ *                              in a power cut, and a 2xx would be a lie
+ *     trusted_schema = OFF     a database from somebody else cannot call functions by its schema
+ *     foreign_keys = ON        and --check asks for them once more
+ *     temp_store = MEMORY      nothing of ours is written beside the data folder
+ *     mmap_size = 0            an error of the disk is an error of ours, and not a signal
+ *     secure_delete = FAST     what is freed becomes zeros only where that costs no write of its own
+ *     busy_timeout             for other programs (--backup, sqlite3): our writer is one thread
+ *
+ * Statements are found by the address of their literal, in an open table; so a literal that is built at run
+ * time, or two of the same text, would each take a place: DB_STATEMENTS must be well above their number, and
+ * running out is our own bug. A statement is always reset before control leaves the folder, because one that
+ * is not keeps its transaction's snapshot alive, and with it the whole log.
+ *
+ * Bound text and blobs are borrowed until that reset (SQLITE_STATIC): nothing is copied on its way into the
+ * database. */
 #include "server/store/db.h"
 
 #include <errno.h>

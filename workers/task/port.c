@@ -1,3 +1,17 @@
+/* port.c - see port.h.
+ *
+ * Out, everything blocks: a runner that is ahead of its agent waits in write(2), which is the agent's way of
+ * holding it back. An error there means that the agent is gone; the port then orders to stop, and whoever
+ * computes finds that out the next time it asks, so no result has to be looked at on the way.
+ *
+ * In, orders are looked for without waiting whenever port_order() is asked. An order only grows stronger, and
+ * may come from a signal handler as well: it is one sig_atomic_t, and nothing else is touched there.
+ *
+ * Progress is held back to four times a second and then sent with a later call, so that a game of a thousand
+ * moves a second does not fill the pipe with pictures of itself. Chunks never wait behind it.
+ *
+ * Chunks are numbered here, from 0 in each process; what the attempt adds to that is the agent's
+ * (attempt_runner.c). */
 #include "workers/task/port.h"
 
 #include <errno.h>

@@ -1,4 +1,13 @@
-/* network.c - see network.h. */
+/* network.c - see network.h.
+ *
+ * Loading goes by the description and not by the file: the network is built from its architecture first, and
+ * each of its parameters is then looked for in the file by name, type and shape, with finite values. So a
+ * file can lack or falsify something and will be refused with the name of it, but nothing that it holds
+ * besides ever reaches a network.
+ *
+ * A training state is every array that training needs, each under "ARRAY.parameter": the optimizer's slots,
+ * then what the trainer adds. Both directions walk the same list (state_array), so a new array cannot be
+ * saved and not loaded. Its `step` is the optimizer's. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
