@@ -177,6 +177,7 @@ static const struct kind_input inputs[] = {
     {.name = "data",
      .required = true,
      .takes = INPUT_DATASET,
+     .formats = formats_of_images,
      .help = "labelled images: idx files or folders of PNG files by class"},
     {.name = "network",
      .required = false,

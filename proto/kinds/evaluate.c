@@ -40,6 +40,7 @@ static const struct kind_input inputs[] = {
     {.name = "data",
      .required = true,
      .takes = INPUT_DATASET,
+     .formats = formats_of_images,
      .help = "labelled images of the size and with the classes that the network knows"},
     {.name = NULL},
 };

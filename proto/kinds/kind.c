@@ -61,6 +61,16 @@ int kind_check(const char *name, const json_t *config, const struct kind **kind,
     return error;
 }
 
+const char *const formats_of_images[] = {"idx", "png", NULL};
+const char *const formats_of_games[] = {"sgf", NULL};
+
+const struct kind_input *kind_input_find(const struct kind *kind, const char *name) {
+    for (const struct kind_input *input = kind->inputs; input && input->name; input++)
+        if (strcmp(input->name, name) == 0)
+            return input;
+    return NULL;
+}
+
 static json_t *describe_takes(unsigned takes) {
     static const char *const names[] = {"dataset", "checkpoint", "games"}; /* by bit */
     json_t *list = json_array();
@@ -70,22 +80,27 @@ static json_t *describe_takes(unsigned takes) {
     return list;
 }
 
+static json_t *describe_names(const char *const *names) {
+    json_t *list = json_array();
+    for (; names && *names; names++)
+        json_array_append_new(list, json_string(*names));
+    return list;
+}
+
 static json_t *describe_inputs(const struct kind_input *input) {
     json_t *list = json_array();
     for (; input && input->name; input++)
-        json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:s}", "name", input->name, "required",
-                                              (int)input->required, "takes", describe_takes(input->takes),
-                                              "help", input->help));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:o, s:o, s:s}", "name", input->name, "required",
+                                        (int)input->required, "takes", describe_takes(input->takes),
+                                        "formats", describe_names(input->formats), "help", input->help));
     return list;
 }
 
 json_t *kind_describe(const struct kind *kind) {
     static const char *const splits[] = {[SPLIT_COUNT] = "count", [SPLIT_ONE] = "one", [SPLIT_GANG] = "gang"};
-    json_t *outputs = json_array();
-    for (const char *const *output = kind->outputs; output && *output; output++)
-        json_array_append_new(outputs, json_string(*output));
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", kind->name, "summary", kind->summary,
                      "unit", kind->unit, "split", splits[kind->split], "options",
                      options_describe(kind->options), "inputs", describe_inputs(kind->inputs), "outputs",
-                     outputs);
+                     describe_names(kind->outputs));
 }

@@ -41,7 +41,11 @@ struct kind_input {
     bool required;
     unsigned takes; /* of enum kind_takes, at least one */
     const char *help;
+    const char *const *formats; /* of a data set, as its check calls them ("idx"); ended by NULL. NULL: any */
 };
+
+/* The formats of data sets by what they hold. */
+extern const char *const formats_of_images[], *const formats_of_games[];
 
 struct kind {
     const char *name;
@@ -72,6 +76,8 @@ enum { KIND_PATIENCE_S = 120 };
 
 const struct kind *const *kind_table(void);     /* NULL-terminated, in the order of presentation */
 const struct kind *kind_find(const char *name); /* NULL when unknown */
+const struct kind_input *kind_input_find(const struct kind *kind,
+                                         const char *name); /* NULL: it has none such */
 /* Fills *problem for a name that is no kind's: with the nearest that is, or all. TG_EUNKNOWN_KIND. */
 int kind_unknown(const char *name, struct problem *problem);
 /* Checks a job's config: unknown kind or option, types, ranges, then kind->check. Fields start with

@@ -127,6 +127,7 @@ static const struct kind_input inputs[] = {
     {.name = "games",
      .required = true,
      .takes = INPUT_GAMES | INPUT_DATASET,
+     .formats = formats_of_games,
      .help = "games of a job (teacher, selfplay, match), or a data set of SGF"},
     {.name = "network",
      .required = false,

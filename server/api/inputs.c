@@ -71,12 +71,17 @@ int inputs_form(const struct kind_input *input, const json_t *value, const char 
 struct found_dataset {
     int64_t id;
     uint8_t digest[SHA256_BYTES];
+    char format[16]; /* "": not known */
 };
 
 static int take_dataset(void *arg, const struct dataset_row *row) {
     struct found_dataset *found = arg;
     found->id = row->id;
     memcpy(found->digest, row->digest, SHA256_BYTES);
+    json_t *info = json_loads(row->info, JSON_DECODE_ANY, NULL);
+    const char *format = json_string_value(json_object_get(info, "format"));
+    snprintf(found->format, sizeof found->format, "%s", format ? format : "");
+    json_decref(info);
     return 0;
 }
 
@@ -105,6 +110,22 @@ static int find_dataset(struct store_tx *tx, const json_t *wanted, struct found_
     int error = json_is_string(wanted) ? dataset_named(tx, json_string_value(wanted), take_dataset, found)
                                        : dataset_get(tx, json_integer_value(wanted), take_dataset, found);
     return error == TG_ENOT_FOUND ? no_dataset(tx, wanted, problem) : error;
+}
+
+/* Whether the input can be a data set of this format. What was stored without a check may be anything. */
+static int check_format(const struct kind_input *input, const struct found_dataset *found,
+                        struct problem *problem) {
+    struct buf names = {.limit = 100};
+    bool fits = !input->formats || !found->format[0];
+    for (const char *const *format = input->formats; !fits && *format; format++) {
+        fits = strcmp(*format, found->format) == 0;
+        buf_printf(&names, "%s%s", names.size ? " or " : "", *format);
+    }
+    if (!fits)
+        problem_set(problem, TG_EINVALID, NULL, "data set %lld is of format %s; this input takes %s",
+                    (long long)found->id, found->format, (const char *)names.data);
+    buf_free(&names);
+    return fits ? TG_OK : TG_EINVALID;
 }
 
 /* ---- checkpoints and outputs ---- */
@@ -153,7 +174,8 @@ static int find_output(struct store_tx *tx, const json_t *value, struct problem 
 
 /* ---- submission ---- */
 
-static int settle_one(struct store_tx *tx, json_t *value, struct problem *problem) {
+static int settle_one(struct store_tx *tx, const struct kind_input *input, json_t *value,
+                      struct problem *problem) {
     const json_t *dataset = json_object_get(value, "dataset");
     const char *checkpoint = json_string_value(json_object_get(value, "checkpoint"));
     struct found_dataset found;
@@ -162,6 +184,8 @@ static int settle_one(struct store_tx *tx, json_t *value, struct problem *proble
     if (!dataset)
         return find_output(tx, value, problem);
     int error = find_dataset(tx, dataset, &found, problem);
+    if (!error)
+        error = check_format(input, &found, problem);
     return error ? error : json_object_set_new(value, "dataset", json_integer(found.id)) ? TG_ENO_MEMORY : 0;
 }
 
@@ -172,11 +196,11 @@ static void prefix(struct problem *problem, const char *name) {
     problem_prefix(problem, field);
 }
 
-int inputs_settle(struct store_tx *tx, json_t *inputs, struct problem *problem) {
+int inputs_settle(struct store_tx *tx, const struct kind *kind, json_t *inputs, struct problem *problem) {
     const char *name;
     json_t *value;
     json_object_foreach(inputs, name, value) {
-        int error = settle_one(tx, value, problem);
+        int error = settle_one(tx, kind_input_find(kind, name), value, problem);
         if (error) {
             prefix(problem, name);
             return error;

@@ -21,9 +21,9 @@
 int inputs_form(const struct kind_input *input, const json_t *value, const char *field,
                 struct problem *problem);
 
-/* In `work`: everything that the inputs name must be there; names of data sets become ids. TG_ENOT_FOUND or
- * TG_EINVALID, naming the input and what there is. */
-int inputs_settle(struct store_tx *tx, json_t *inputs, struct problem *problem);
+/* In `work`: everything that the inputs of a job of this kind name must be there, and a data set of a format
+ * that fits; names of data sets become ids. TG_ENOT_FOUND or TG_EINVALID, naming the input and what there is. */
+int inputs_settle(struct store_tx *tx, const struct kind *kind, json_t *inputs, struct problem *problem);
 
 /* In `work`: the inputs for a lease; the caller owns *out. TG_ENOT_FOUND: one is not there (any more). */
 int inputs_resolve(struct store_tx *tx, const char *inputs, json_t **out, struct problem *problem);

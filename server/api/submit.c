@@ -139,25 +139,17 @@ static int check_after(const struct submit_call *call, int place, struct submitt
     return error;
 }
 
-static const struct kind_input *find_input(const struct kind *kind, const char *name) {
-    for (const struct kind_input *input = kind->inputs; input && input->name; input++) {
-        if (strcmp(input->name, name) == 0) {
-            return input;
-        }
-    }
-    return NULL;
-}
-
 /* Its form (inputs.h); a job that it names is waited for. */
 static int check_input(const struct submit_call *call, int place, struct submitted *job, const char *name,
                        const json_t *value, struct problem *problem) {
     char field[PROBLEM_FIELD_MAX];
     snprintf(field, sizeof field, "inputs.%.100s", name);
-    if (!find_input(job->kind, name)) {
+    const struct kind_input *input = kind_input_find(job->kind, name);
+    if (!input) {
         return problem_set(problem, TG_EUNKNOWN_OPTION, field, "the kind %s takes no such input",
                            job->kind->name);
     }
-    int error = inputs_form(find_input(job->kind, name), value, field, problem);
+    int error = inputs_form(input, value, field, problem);
     const json_t *other = json_object_get(value, "job");
     if (error || !other) {
         return error;
@@ -379,7 +371,7 @@ static int insert_job(struct store_tx *tx, struct submit_call *call, int place, 
         after[i] = id_of(call, job->after[i]);
     }
     replace_locals(call, job, place);
-    int error = inputs_settle(tx, job->inputs, problem);
+    int error = inputs_settle(tx, job->kind, job->inputs, problem);
     if (error) {
         return name_place(call, place, error, problem);
     }

@@ -167,59 +167,52 @@ def a_check_that_fails_harms_nobody(t):
 
 def jobs_name_what_is_there(t):
     server = t.server()
-    kinds = server.api.get("/api/v1/kinds").json["kinds"]
-    takers = [kind for kind in kinds if kind["split"] == "one"
-              and any(i["takes"] == ["dataset"] and i["required"] for i in kind["inputs"])]
-    if not takers:
-        t.skip("no kind takes a data set")
-    kind = takers[0]
-    name = next(i["name"] for i in kind["inputs"] if i["required"])
-    needed = {i["name"]: {"checkpoint": "0" * 64} for i in kind["inputs"] if i["required"] and i["name"] != name}
     row = post(server.api, packed(GAME), "games").json
 
-    def submit(value, field=name):
-        return server.api.post("/api/v1/jobs", json={"kind": kind["name"], "inputs": {**needed, field: value}})
+    def submit(value, name="games"):
+        return server.api.post("/api/v1/jobs", json={
+            "kind": "sl-policy", "inputs": {"games": {"dataset": "games"}, name: value}})
 
-    t.problem(submit({"dataset": 77}), 404, "not_found", f"inputs.{name}")
+    t.problem(submit({"dataset": 77}), 404, "not_found", "inputs.games")
     t.contains(submit({"dataset": "game"}).json["detail"], "games (1)", "what there is")
-    t.problem(submit({"checkpoint": "0" * 64}), 400, "invalid", f"inputs.{name}")
-    t.problem(submit({"dataset": 1, "more": 2}), 400, "invalid", f"inputs.{name}")
-    t.problem(submit({"dataset": 1}, "nonsense"), 400, "missing_field" if name != "nonsense" else "", "inputs")
-    optional = [i["name"] for i in kind["inputs"] if i["takes"] == ["checkpoint"]]
+    t.problem(submit({"checkpoint": "0" * 64}), 400, "invalid", "inputs.games")
+    t.problem(submit({"dataset": 1, "more": 2}), 400, "invalid", "inputs.games")
+    t.problem(submit({"dataset": 1}, "nonsense"), 400, "unknown_option", "inputs.nonsense")
     selfplay = server.api.expect(201, "POST", "/api/v1/jobs", json={"kind": "selfplay", "config": {"board": 5}})["id"]
-    for other in optional[:1]:
-        both = {"kind": kind["name"], "inputs": {name: {"dataset": "games"}}}
-        for value, status, words in [({"checkpoint": "0" * 64}, 404, "upload it first"),
-                                     ({"job": selfplay, "output": "checkpoint"}, 400, "it has: games"),
-                                     ({"job": 99, "output": "checkpoint"}, 404, "no job 99")]:
-            answer = server.api.post("/api/v1/jobs", json={**both, "inputs": {**both["inputs"], other: value}})
-            t.equal((answer.status, answer.json["field"]), (status, f"inputs.{other}"), f"{answer!r}")
-            t.contains(answer.json["detail"], words, "the reason")
-    if needed:
-        return
+    for value, status, words in [({"checkpoint": "0" * 64}, 404, "upload it first"),
+                                 ({"job": selfplay, "output": "checkpoint"}, 400, "it has: games"),
+                                 ({"job": 99, "output": "checkpoint"}, 404, "no job 99")]:
+        answer = submit(value, "network")
+        t.equal((answer.status, answer.json["field"]), (status, "inputs.network"), f"{answer!r}")
+        t.contains(answer.json["detail"], words, "the reason")
     job = submit({"dataset": "games"}).json
-    t.equal(job["inputs"][name], {"dataset": row["id"]}, "a name has become an id")
+    t.equal(job["inputs"], {"games": {"dataset": row["id"]}}, "a name has become an id")
     refused = server.api.call("DELETE", f"/api/v1/datasets/{row['id']}")
     t.problem(refused, 409, "wrong_state", "id")
-    worker = harness.FakeWorker(server.api, capabilities=[f"kind:{kind['name']}"])
+    worker = harness.FakeWorker(server.api, capabilities=["kind:sl-policy"])
     task = harness.wait_for(lambda: worker.lease(wait_s=1)["tasks"], 20, "a task")[0]
-    t.equal(task["inputs"][name], {"sha256": row["sha256"]}, "what the worker gets")
+    t.equal(task["inputs"], {"games": {"sha256": row["sha256"]}}, "what the worker gets")
     server.api.expect(200, "POST", f"/api/v1/jobs/{job['id']}/cancel")
     t.equal(server.api.call("DELETE", f"/api/v1/datasets/{row['id']}").status, 204, "removed once the job is over")
 
 
+def a_data_set_of_another_format_is_refused_at_once(t):
+    server = t.server()
+    row = post(server.api, packed(GAME), "games").json
+    body = {"kind": "classify", "inputs": {"data": {"dataset": "games"}}}
+    error = t.problem(server.api.call("POST", "/api/v1/jobs", json=body), 400, "invalid", "inputs.data")
+    t.equal(error["detail"], f"data set {row['id']} is of format sgf; this input takes idx or png", "the detail")
+    t.equal(server.api.pages("/api/v1/jobs"), [], "jobs")
+
+
 def a_job_whose_input_was_never_made_fails_and_says_so(t):
     server = t.server()
-    kinds = server.api.get("/api/v1/kinds").json["kinds"]
-    kind = next((k for k in kinds if k["name"] == "classify"), None)
-    if not kind:
-        t.skip("there is no kind that takes a checkpoint")
     post(server.api, packed(GAME), "any")
-    first = {"local": "one", "kind": "classify", "inputs": {"data": {"dataset": "any"}}}
-    second = {"local": "two", "kind": "classify",
-              "inputs": {"data": {"dataset": "any"}, "network": {"job": "one", "output": "checkpoint"}}}
+    first = {"local": "one", "kind": "sl-policy", "inputs": {"games": {"dataset": "any"}}}
+    second = {"local": "two", "kind": "sl-policy",
+              "inputs": {"games": {"dataset": "any"}, "network": {"job": "one", "output": "checkpoint"}}}
     jobs = server.api.expect(201, "POST", "/api/v1/jobs", json={"jobs": [first, second]})["jobs"]
-    worker = harness.FakeWorker(server.api, capabilities=["kind:classify"])
+    worker = harness.FakeWorker(server.api, capabilities=["kind:sl-policy"])
     task = harness.wait_for(lambda: worker.lease(wait_s=1)["tasks"], 20, "the first task")[0]
     units = harness.encode_chunk({"type": "units", "units": 1, "counters": {}})
     t.equal(worker.chunk(task, 0, units).status, 201, "its unit, without a checkpoint")
@@ -275,6 +268,7 @@ def the_client_sends_and_fetches(t):
 
 
 if __name__ == "__main__":
-    harness.run(pages_hear_of_data_sets, a_data_set_is_described_and_kept_once, a_name_stands_for_one_content, what_is_none_is_refused_with_the_reason,
-                a_check_that_fails_harms_nobody, jobs_name_what_is_there,
-                a_job_whose_input_was_never_made_fails_and_says_so, the_client_sends_and_fetches, timeout=60)
+    harness.run(pages_hear_of_data_sets, a_data_set_is_described_and_kept_once, a_name_stands_for_one_content,
+                what_is_none_is_refused_with_the_reason, a_check_that_fails_harms_nobody, jobs_name_what_is_there,
+                a_data_set_of_another_format_is_refused_at_once, a_job_whose_input_was_never_made_fails_and_says_so,
+                the_client_sends_and_fetches, timeout=60)

@@ -355,6 +355,8 @@ async function inputTests() {
     );
     same(texts(["dataset"], { dataset: "digits" }).at(-1), ["As given", ["data set digits"]], "what an old job had");
     same(texts(["dataset"], { dataset: 2 }).length, 1, "what is known stands once");
+    const of = (...formats) => choicesFor({ name: "x", takes: ["dataset"], formats }, stored).length;
+    same([of(), of("sgf"), of("png", "idx")], [1, 0, 1], "data sets of a format that fits");
     equal(inputText({ job: 3, output: "games" }), "games of #3", "in words");
     equal(inputText({ checkpoint: digest }), "checkpoint abababababab", "a digest in words");
   });

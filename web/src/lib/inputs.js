@@ -7,9 +7,10 @@ const SHORT = 12; // digits of a digest that tell it apart
 
 const keyOf = (value) => JSON.stringify(value);
 
-function datasetChoices(datasets) {
+function datasetChoices(datasets, formats) {
+  const fits = ({ info }) => !formats?.length || !info || formats.includes(info.format);
   const text = ({ id, name, info }) => `${name || "data set"} (#${id}${info ? `, ${info.format}` : ""})`;
-  return datasets.map((set) => ({ value: { dataset: set.id }, text: text(set) }));
+  return datasets.filter(fits).map((set) => ({ value: { dataset: set.id }, text: text(set) }));
 }
 
 function outputChoices(kinds, jobs, takes) {
@@ -57,7 +58,7 @@ export function choicesFor(input, { kinds, jobs, datasets, checkpoints }, now) {
   const add = (label, choices) => {
     if (choices.length) groups.push({ label, choices: choices.map((one) => ({ ...one, key: keyOf(one.value) })) });
   };
-  if (takes.includes("dataset")) add("Data sets", datasetChoices(datasets));
+  if (takes.includes("dataset")) add("Data sets", datasetChoices(datasets, input.formats));
   add("Outputs of jobs", outputChoices(kinds, jobs, takes));
   if (takes.includes("checkpoint")) add("Checkpoints", checkpointChoices(checkpoints, jobs));
   const known = now === undefined || groups.some(({ choices }) => choices.some(({ key }) => key === keyOf(now)));
