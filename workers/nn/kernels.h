@@ -34,6 +34,12 @@ struct matrix {
  * each needs an input patch of t x t, t = m + 2, and becomes t*t independent products over the channels. */
 enum winograd_form { WINOGRAD_F3 = 3, WINOGRAD_F4 = 4 };
 
+/* A batch normalization as it was done: x * factor + shift by columns, then a ReLU or not. */
+struct normalization {
+    const float *factor, *shift;
+    bool rectified;
+};
+
 /* What the kernels of optimizers need to know. */
 struct step_sizes {
     float rate, momentum, decay, epsilon;
@@ -108,14 +114,17 @@ struct kernels {
     /* y[r][c] = x[r][c] * scale[c] + shift[c], optionally ReLU: batch normalization's second half. */
     void (*scale_shift)(size_t rows, int channels, const float *x, const float *scale, const float *shift,
                         bool relu, float *y);
-    /* sum[c] += sum over rows of x[r][c]; and of x[r][c] * z[r][c]. */
+    /* sum[c] += sum over rows of x[r][c]. */
     void (*column_sums)(size_t rows, int channels, const float *x, float *sum);
-    void (*column_dots)(size_t rows, int channels, const float *x, const float *z, float *sum);
-    /* sum[c] += (x[r][c] + shift[c])^2 over the rows: a variance around -shift. */
-    void (*column_squares)(size_t rows, int channels, const float *x, const float *shift, float *sum);
-    /* y[r][c] += x[r][c] * a[c] + z[r][c] * b[c] + shift[c]: batch normalization's backward pass. */
-    void (*blend)(size_t rows, int channels, const float *x, const float *a, const float *z, const float *b,
-                  const float *shift, float *y);
+    /* Mean and variance of each column, over `rows` > 0 rows; written. */
+    void (*column_moments)(size_t rows, int channels, const float *x, float *mean, float *variance);
+    /* The sums over rows of the slope (dy, where the result is not rectified away) and of slope * x; written.
+     * And dx[r][c] += slope * of_slope[c] + x[r][c] * of_x[c] + rest[c]; where dx is dy, it is written. */
+    void (*norm_slopes)(size_t rows, int channels, const struct normalization *norm, const float *x,
+                        const float *dy, float *sum, float *dots);
+    void (*norm_backward)(size_t rows, int channels, const struct normalization *norm, const float *x,
+                          const float *of_slope, const float *of_x, const float *rest, const float *dy,
+                          float *dx);
     /* The maximum of each channel over a window of an image, of which x is the first point; and its gradient,
      * added to the first point that holds the maximum. */
     void (*max_window)(int rows, int columns, int channels, const float *x, ptrdiff_t row_stride, float *y);

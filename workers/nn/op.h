@@ -46,8 +46,9 @@ struct op_call {
     const struct node *node;
     int batch;
     bool training;
-    bool fresh;     /* dparam holds nothing yet; only operators that say `writes_dparam` see it set */
-    bool fresh_din; /* the same of din[0] and `writes_din` */
+    bool fresh; /* dparam holds nothing yet; only operators that say `writes_dparam` see it set */
+    bool fresh_din[NODE_INPUTS_MAX]; /* the same of each din and `writes_din` */
+    bool rectify;                    /* a ReLU follows, which is done on the way; only of `rectifies` */
     const float *in[NODE_INPUTS_MAX];
     float *out;        /* forward: written; backward: read where the operator reads its output */
     const float *dout; /* backward */
@@ -62,10 +63,11 @@ struct op {
     const char *name;
     bool backward_reads_input, backward_reads_output;
     bool writes_dparam;     /* heeds `fresh`; for the others the runner clears */
-    bool writes_din;        /* heeds `fresh_din` (of one input) */
+    bool writes_din;        /* heeds `fresh_din` */
     bool in_place;          /* out may be the memory of in[0] (same size) */
     bool view;              /* out is the memory of in[0], and dout of din[0] */
     bool gradient_in_place; /* din[0] may be the memory of dout: then it is written */
+    bool rectifies;         /* heeds `rectify`, forward and backward */
     size_t (*saved)(const struct node *node, int batch); /* floats; NULL: none */
     size_t (*forward_scratch)(const struct node *node, int batch);
     size_t (*backward_scratch)(const struct node *node, int batch);

@@ -13,12 +13,18 @@ static void add_forward(const struct op_call *c) {
 
 static void add_backward(const struct op_call *c) {
     for (int i = 0; i < 2; i++)
-        if (c->din[i])
+        if (!c->din[i] || c->din[i] == c->dout)
+            continue;
+        else if (c->fresh_din[i])
+            memcpy(c->din[i], c->dout, call_elements(c) * sizeof(float));
+        else
             kernels_get()->add(call_elements(c), c->dout, c->din[i]);
 }
 
 static const struct op add_op = {.name = "add",
+                                 .writes_din = true,
                                  .in_place = true,
+                                 .gradient_in_place = true,
                                  .forward = add_forward,
                                  .backward = add_backward,
                                  .reference = &reference_add};

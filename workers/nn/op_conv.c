@@ -11,7 +11,7 @@ static void conv_op_forward(const struct op_call *c) {
 static void conv_op_backward(const struct op_call *c) {
     conv_backward(&c->node->spec.conv, c->batch, c->in[0], c->param[0], c->dout, c->din[0], c->dparam[0],
                   c->node->param_count > 1 ? c->dparam[1] : NULL,
-                  (struct conv_fresh){.dx = c->fresh_din, .dw = c->fresh}, c->scratch);
+                  (struct conv_fresh){.dx = c->fresh_din[0], .dw = c->fresh}, c->scratch);
 }
 
 static size_t forward_scratch(const struct node *node, int batch) {

@@ -35,22 +35,15 @@ static size_t saved(const struct node *node, int batch) {
 
 static size_t scratch(const struct node *node, int batch) {
     (void)batch;
-    return 4 * (size_t)shape_channels(node->shape);
+    return 6 * (size_t)shape_channels(node->shape);
 }
 
-/* Mean and variance of each channel, the variance around the mean (two passes: the textbook's sum of squares
- * loses everything when the mean is large). */
-static void moments(const struct op_call *c, size_t rows, int channels, float *mean, float *variance,
-                    float *work) {
-    const struct kernels *k = kernels_get();
-    memset(mean, 0, (size_t)channels * sizeof(float));
-    memset(variance, 0, (size_t)channels * sizeof(float));
-    k->column_sums(rows, channels, c->in[0], mean);
-    k->scale((size_t)channels, 1 / (float)rows, mean);
-    for (int i = 0; i < channels; i++)
-        work[i] = -mean[i];
-    k->column_squares(rows, channels, c->in[0], work, variance);
-    k->scale((size_t)channels, 1 / (float)rows, variance);
+static void factors(const struct op_call *c, int channels, const float *mean, const float *inverse,
+                    float *factor, float *shift) {
+    for (int i = 0; i < channels; i++) {
+        factor[i] = c->param[GAMMA][i] * inverse[i];
+        shift[i] = c->param[BETA][i] - mean[i] * factor[i];
+    }
 }
 
 static void forward(const struct op_call *c) {
@@ -59,7 +52,7 @@ static void forward(const struct op_call *c) {
     float *mean = c->saved, *inverse = c->saved + channels;
     float *factor = c->scratch, *shift = factor + channels, *variance = shift + channels;
     if (c->training) {
-        moments(c, rows, channels, mean, variance, factor);
+        kernels_get()->column_moments(rows, channels, c->in[0], mean, variance);
         float unbiased = rows > 1 ? (float)rows / (float)(rows - 1) : 1;
         for (int i = 0; i < channels; i++) {
             c->param[RUNNING_MEAN][i] += MOMENTUM * (mean[i] - c->param[RUNNING_MEAN][i]);
@@ -71,12 +64,10 @@ static void forward(const struct op_call *c) {
         variance = c->param[RUNNING_VARIANCE];
         inverse = c->scratch + 3 * channels; /* `saved` is there in training only */
     }
-    for (int i = 0; i < channels; i++) {
+    for (int i = 0; i < channels; i++)
         inverse[i] = 1 / sqrtf(variance[i] + BATCH_NORM_EPSILON);
-        factor[i] = c->param[GAMMA][i] * inverse[i];
-        shift[i] = c->param[BETA][i] - mean[i] * factor[i];
-    }
-    kernels_get()->scale_shift(rows, channels, c->in[0], factor, shift, false, c->out);
+    factors(c, channels, mean, inverse, factor, shift);
+    kernels_get()->scale_shift(rows, channels, c->in[0], factor, shift, c->rectify, c->out);
 }
 
 static void backward(const struct op_call *c) {
@@ -84,25 +75,27 @@ static void backward(const struct op_call *c) {
     int channels = shape_channels(c->node->shape);
     size_t rows = node_rows(c->node, c->batch);
     const float *mean = c->saved, *inverse = c->saved + channels;
-    float *sum = c->scratch, *dots = sum + channels, *of_x = dots + channels, *shift = of_x + channels;
-    memset(sum, 0, 2 * (size_t)channels * sizeof(float));
-    k->column_sums(rows, channels, c->dout, sum);
-    k->column_dots(rows, channels, c->dout, c->in[0], dots);
+    float *sum = c->scratch, *dots = sum + channels, *of_x = dots + channels, *rest = of_x + channels,
+          *factor = rest + channels, *shift = factor + channels;
+    const struct normalization norm = {factor, shift, c->rectify};
+    factors(c, channels, mean, inverse, factor, shift);
+    k->norm_slopes(rows, channels, &norm, c->in[0], c->dout, sum, dots);
     for (int i = 0; i < channels; i++) {
         float dgamma = (dots[i] - mean[i] * sum[i]) * inverse[i];
         float gamma_inverse = c->param[GAMMA][i] * inverse[i];
         c->dparam[BETA][i] += sum[i];
         c->dparam[GAMMA][i] += dgamma;
         of_x[i] = -gamma_inverse * inverse[i] * dgamma / (float)rows;
-        shift[i] = -gamma_inverse * sum[i] / (float)rows - of_x[i] * mean[i];
-        sum[i] = gamma_inverse; /* the factor of dy */
+        rest[i] = -gamma_inverse * sum[i] / (float)rows - of_x[i] * mean[i];
     }
     if (c->din[0])
-        k->blend(rows, channels, c->dout, sum, c->in[0], of_x, shift, c->din[0]);
+        k->norm_backward(rows, channels, &norm, c->in[0], factor, of_x, rest, c->dout, c->din[0]);
 }
 
 static const struct op batch_norm_op = {.name = "batch_norm",
                                         .backward_reads_input = true,
+                                        .gradient_in_place = true,
+                                        .rectifies = true,
                                         .saved = saved,
                                         .forward_scratch = scratch,
                                         .backward_scratch = scratch,

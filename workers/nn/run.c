@@ -5,7 +5,11 @@
  *
  *   - the result of an in-place operator, where nobody reads the input after it, and of a view always;
  *   - the gradient of a view always, for what is added to either is the gradient of both;
- *   - the gradient of a rectifier where it is its input's only reader: it goes through element by element.
+ *   - the gradient of a rectifier, a batch normalization or a sum's first term where that operator is its
+ *     input's only reader: it goes through element by element.
+ *
+ * A rectifier that works in place after an operator that can do it on the way (`rectifies`) has no step of
+ * its own.
  *
  * The order in run_create is that of dependence: what is wanted, then how long each result is read, then who
  * may take over whose memory (which lengthens lifetimes), then gradients, then scratch, and only then the
@@ -47,6 +51,7 @@ struct run {
     int *gradient_owner;       /* [node]: the same for GRADIENT */
     int *last_reader;          /* [param]: the last node that has it, the first to add to its gradient */
     bool *wanted;              /* [node]: a gradient is needed: a parameter is at or before it */
+    bool *rectify, *skipped;   /* [node]: does the rectifier after it; is that rectifier */
     struct run_memory memory;
     struct rng rng;
 };
@@ -167,6 +172,18 @@ static bool shares_gradient(const struct run *run, int i) {
                               !(before && before->view));
 }
 
+static void merge_rectifiers(struct run *run) {
+    for (int i = 0; i < run->graph->node_count; i++) {
+        const struct node *node = &run->graph->nodes[i];
+        int before = node->op && !strcmp(node->op->name, "relu") ? node->in[0] : -1;
+        const struct op *op = before >= 0 ? run->graph->nodes[before].op : NULL;
+        bool in_place = before >= 0 && run->owner[i] == run->owner[before];
+        if (!op || !op->rectifies || !in_place || (run->mode == RUN_TRAINING && !shares_gradient(run, i)))
+            continue;
+        run->rectify[before] = run->skipped[i] = true;
+    }
+}
+
 /* A gradient lives from the backward step of its result's last reader (or from the outputs) to its own. */
 static void gradient_lifetimes(struct run *run) {
     const struct graph *graph = run->graph;
@@ -250,10 +267,13 @@ int run_create(const struct graph *graph, enum run_mode mode, int batch_max, uin
     run->gradient_owner = calloc(nodes, sizeof *run->gradient_owner);
     run->wanted = calloc(nodes, sizeof *run->wanted);
     run->last_reader = calloc((size_t)graph->param_count + 1, sizeof *run->last_reader);
-    if (run->arrays && run->owner && run->gradient_owner && run->wanted && run->last_reader) {
+    run->rectify = calloc(2 * nodes, sizeof *run->rectify);
+    if (run->arrays && run->owner && run->gradient_owner && run->wanted && run->last_reader && run->rectify) {
+        run->skipped = run->rectify + nodes;
         find_wanted(run);
         result_lifetimes(run);
         find_owners(run);
+        merge_rectifiers(run);
         if (mode == RUN_TRAINING)
             gradient_lifetimes(run);
         work_lifetimes(run);
@@ -280,6 +300,7 @@ void run_destroy(struct run *run) {
     free(run->owner);
     free(run->gradient_owner);
     free(run->wanted);
+    free(run->rectify);
     free(run->last_reader);
     free(run);
 }
@@ -301,6 +322,7 @@ static struct op_call call_of(struct run *run, struct model *model, int index, f
     const struct node *node = &run->graph->nodes[index];
     struct op_call call = {
         .node = node, .batch = run->batch, .training = run->mode == RUN_TRAINING, .rng = &run->rng};
+    call.rectify = run->rectify[index];
     for (int i = 0; i < node->input_count; i++) {
         call.in[i] = result_of(run, node->in[i]);
         if (gradients)
@@ -330,11 +352,24 @@ void run_forward(struct run *run, struct model *model, int batch) {
     run->batch = batch;
     for (int i = 0; i < run->graph->node_count; i++) {
         struct op_call call = call_of(run, model, i, NULL);
-        if (call.node->op)
+        if (call.node->op && !run->skipped[i])
             call.node->op->forward(&call);
     }
     for (int i = 0; i < run->graph->output_count && run->mode == RUN_TRAINING; i++)
         clear_gradient(run, run->graph->outputs[i].from);
+}
+
+/* The first contribution to a gradient finds it cleared, or writes it. */
+static void begin_inputs(struct op_call *call, struct run *run, int index) {
+    for (int j = 0; j < call->node->input_count; j++) {
+        bool first = call->din[j] && call->din[j] != call->dout &&
+                     gradient_array(run, call->node->in[j])->first == backward_step(run, index);
+        for (int before = 0; before < j; before++)
+            first &= call->din[before] != call->din[j];
+        call->fresh_din[j] = first && call->node->op->writes_din;
+        if (first && !call->fresh_din[j])
+            clear_gradient(run, call->node->in[j]);
+    }
 }
 
 /* Gradients that hold nothing yet: the operator writes them, or is given zeros. */
@@ -358,16 +393,11 @@ static void backward(struct run *run, struct model *model, float *gradients, boo
         if (gradient_array(run, i)->first == backward_step(run, i)) /* nobody reads this result */
             clear_gradient(run, i);
         struct op_call call = call_of(run, model, i, gradients);
-        /* The first contribution to a gradient finds it cleared, or writes it. */
-        for (int j = 0; j < call.node->input_count; j++)
-            if (call.din[j] && gradient_array(run, call.node->in[j])->first == backward_step(run, i)) {
-                call.fresh_din = call.node->op->writes_din;
-                if (!call.fresh_din)
-                    clear_gradient(run, call.node->in[j]);
-            }
+        begin_inputs(&call, run, i);
         if (fresh)
             begin_fresh(&call, run, i);
-        call.node->op->backward(&call);
+        if (!run->skipped[i])
+            call.node->op->backward(&call);
     }
 }
 

@@ -54,45 +54,149 @@ static void scale_shift(size_t rows, int channels, const float *x, const float *
         });
 }
 
-/* Columns by the vector, rows inside, so that the sums stay in registers. */
+/* ---- columns: sums over rows, and batch normalization ----
+ *
+ * A few columns of vectors at a time, so that the sums stay in registers while memory is read along the rows:
+ * `expression` with `i`, the first channel, `vectors` of them side by side, and `n`, the lanes in use. */
+enum { COLUMN_VECTORS = 4 };
+#define FOR_COLUMNS(channels, ...)                                                                           \
+    do {                                                                                                     \
+        int i = 0;                                                                                           \
+        for (; i + COLUMN_VECTORS * LANES <= (channels); i += COLUMN_VECTORS * LANES) {                      \
+            const int vectors = COLUMN_VECTORS, n = LANES;                                                   \
+            __VA_ARGS__;                                                                                     \
+        }                                                                                                    \
+        for (; i + LANES <= (channels); i += LANES) {                                                        \
+            const int vectors = 1, n = LANES;                                                                \
+            __VA_ARGS__;                                                                                     \
+        }                                                                                                    \
+        if (i < (channels)) {                                                                                \
+            const int vectors = 1, n = (channels)-i;                                                         \
+            __VA_ARGS__;                                                                                     \
+        }                                                                                                    \
+    } while (0)
+#define EACH_VECTOR _Pragma("GCC unroll 4") for (int j = 0; j < vectors; j++)
+
+INLINE void load_columns(int vectors, int n, const float *from, vf *to) {
+    EACH_VECTOR to[j] = load(from + j * LANES, n);
+}
+
+INLINE void store_columns(int vectors, int n, const vf *from, float *to) {
+    EACH_VECTOR store(to + j * LANES, from[j], n);
+}
+
+INLINE void sums_of(int vectors, int n, size_t rows, int channels, const float *x, float *sum) {
+    vf total[COLUMN_VECTORS];
+    load_columns(vectors, n, sum, total);
+    for (size_t row = 0; row < rows; row++, x += channels)
+        EACH_VECTOR total[j] += load(x + j * LANES, n);
+    store_columns(vectors, n, total, sum);
+}
+
 static void column_sums(size_t rows, int channels, const float *x, float *sum) {
-    FOR_VECTORS((size_t)channels, {
-        vf total = {0};
-        for (size_t row = 0; row < rows; row++)
-            total += load(x + row * (size_t)channels + i, n);
-        store(sum + i, load(sum + i, n) + total, n);
-    });
+    FOR_COLUMNS(channels, sums_of(vectors, n, rows, channels, x + i, sum + i));
 }
 
-static void column_dots(size_t rows, int channels, const float *x, const float *z, float *sum) {
-    FOR_VECTORS((size_t)channels, {
-        vf total = {0};
-        for (size_t row = 0; row < rows; row++) {
-            size_t at = row * (size_t)channels + i;
-            total += load(x + at, n) * load(z + at, n);
+/* Rows go through the first-level cache by so many: first their mean, then the squares around it, then both
+ * are joined to those of the rows before (Chan, Golub & LeVeque 1979). Nothing is lost when the mean is
+ * large, and memory is read once. */
+enum { MOMENT_FLOATS = 4096 };
+
+INLINE void moments_of(int vectors, int n, size_t rows, int channels, const float *x, float *mean,
+                       float *variance) {
+    vf means[COLUMN_VECTORS], squares[COLUMN_VECTORS];
+    const size_t most = MOMENT_FLOATS / (size_t)(vectors * LANES);
+    EACH_VECTOR means[j] = squares[j] = (vf){0};
+    for (size_t before = 0; before < rows;) {
+        const size_t here = rows - before < most ? rows - before : most;
+        const float share = (float)here / (float)(before + here);
+        vf sum[COLUMN_VECTORS], around[COLUMN_VECTORS];
+        EACH_VECTOR sum[j] = around[j] = (vf){0};
+        for (size_t row = 0; row < here; row++)
+            EACH_VECTOR sum[j] += load(x + row * (size_t)channels + j * LANES, n);
+        EACH_VECTOR sum[j] *= 1 / (float)here;
+        for (size_t row = 0; row < here; row++)
+            EACH_VECTOR {
+                vf value = load(x + row * (size_t)channels + j * LANES, n) - sum[j];
+                around[j] += value * value;
+            }
+        EACH_VECTOR {
+            vf apart = sum[j] - means[j];
+            means[j] += share * apart;
+            squares[j] += around[j] + ((float)before * share) * (apart * apart);
         }
-        store(sum + i, load(sum + i, n) + total, n);
-    });
+        before += here;
+        x += here * (size_t)channels;
+    }
+    EACH_VECTOR squares[j] *= 1 / (float)rows;
+    store_columns(vectors, n, means, mean);
+    store_columns(vectors, n, squares, variance);
 }
 
-static void column_squares(size_t rows, int channels, const float *x, const float *shift, float *sum) {
-    FOR_VECTORS((size_t)channels, {
-        vf total = {0}, by = load(shift + i, n);
-        for (size_t row = 0; row < rows; row++) {
-            vf value = load(x + row * (size_t)channels + i, n) + by;
-            total += value * value;
+static void column_moments(size_t rows, int channels, const float *x, float *mean, float *variance) {
+    FOR_COLUMNS(channels, moments_of(vectors, n, rows, channels, x + i, mean + i, variance + i));
+}
+
+/* dy, or, where a rectifier follows, what of it passes: the normalized value is computed as it was forward. */
+INLINE vf slope_of(bool rectified, vf x, vf factor, vf shift, vf dy) {
+    if (rectified)
+        return pass_positive(x * factor + shift, dy);
+    return dy;
+}
+
+INLINE void slopes_of(int vectors, int n, size_t rows, int channels, const struct normalization *norm,
+                      bool rectified, int at, const float *x, const float *dy, float *sum, float *dots) {
+    vf sums[COLUMN_VECTORS], products[COLUMN_VECTORS], factor[COLUMN_VECTORS], shift[COLUMN_VECTORS];
+    load_columns(vectors, n, norm->factor + at, factor);
+    load_columns(vectors, n, norm->shift + at, shift);
+    EACH_VECTOR sums[j] = products[j] = (vf){0};
+    for (size_t row = 0; row < rows; row++, x += channels, dy += channels)
+        EACH_VECTOR {
+            vf value = load(x + j * LANES, n);
+            vf slope = slope_of(rectified, value, factor[j], shift[j], load(dy + j * LANES, n));
+            sums[j] += slope;
+            products[j] += slope * value;
         }
-        store(sum + i, load(sum + i, n) + total, n);
+    store_columns(vectors, n, sums, sum + at);
+    store_columns(vectors, n, products, dots + at);
+}
+
+static void norm_slopes(size_t rows, int channels, const struct normalization *norm, const float *x,
+                        const float *dy, float *sum, float *dots) {
+    if (norm->rectified)
+        FOR_COLUMNS(channels, slopes_of(vectors, n, rows, channels, norm, true, i, x + i, dy + i, sum, dots));
+    else
+        FOR_COLUMNS(channels,
+                    slopes_of(vectors, n, rows, channels, norm, false, i, x + i, dy + i, sum, dots));
+}
+
+INLINE void norm_row(int channels, const struct normalization *norm, bool rectified, bool add, const float *x,
+                     const float *of_slope, const float *of_x, const float *rest, const float *dy,
+                     float *dx) {
+    FOR_VECTORS((size_t)channels, {
+        vf value = load(x + i, n);
+        vf slope =
+            slope_of(rectified, value, load(norm->factor + i, n), load(norm->shift + i, n), load(dy + i, n));
+        vf sum = slope * load(of_slope + i, n) + (value * load(of_x + i, n) + load(rest + i, n));
+        if (add)
+            sum += load(dx + i, n);
+        store(dx + i, sum, n);
     });
 }
 
-static void blend(size_t rows, int channels, const float *x, const float *a, const float *z, const float *b,
-                  const float *shift, float *y) {
-    for (size_t row = 0; row < rows; row++, x += channels, z += channels, y += channels)
-        FOR_VECTORS((size_t)channels, {
-            vf value = load(x + i, n) * load(a + i, n) + load(z + i, n) * load(b + i, n) + load(shift + i, n);
-            store(y + i, load(y + i, n) + value, n);
-        });
+static void norm_backward(size_t rows, int channels, const struct normalization *norm, const float *x,
+                          const float *of_slope, const float *of_x, const float *rest, const float *dy,
+                          float *dx) {
+    const bool add = dx != dy;
+    for (size_t row = 0; row < rows; row++, x += channels, dy += channels, dx += channels)
+        if (norm->rectified && !add)
+            norm_row(channels, norm, true, false, x, of_slope, of_x, rest, dy, dx);
+        else if (norm->rectified)
+            norm_row(channels, norm, true, true, x, of_slope, of_x, rest, dy, dx);
+        else if (!add)
+            norm_row(channels, norm, false, false, x, of_slope, of_x, rest, dy, dx);
+        else
+            norm_row(channels, norm, false, true, x, of_slope, of_x, rest, dy, dx);
 }
 
 /* ---- windows of max pooling ---- */
