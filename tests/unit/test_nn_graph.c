@@ -234,8 +234,27 @@ static struct graph *sharing_net(void) {
     return graph;
 }
 
-static void check_sharing(void) {
-    struct trial trial = trial_create(sharing_net(), 5, 5, 11, 0);
+/* The same for normalizations and sums: rectified on the way and not, what others read too, one term twice. */
+static struct graph *residual_net(void) {
+    struct graph *graph = graph_create();
+    assert_non_null(graph);
+    tensor x = graph_linear(graph, "entry", graph_input(graph, "planes", SHAPE(3, 4, 6)), 70, true);
+    tensor first = graph_relu(graph, "first", graph_batch_norm(graph, "first.norm", x));
+    tensor branch = graph_batch_norm(graph, "branch", graph_linear(graph, "middle", first, 70, false));
+    tensor block = graph_relu(graph, "block", graph_add(graph, "sum", branch, first));
+    tensor both = graph_add(graph, "both", block,
+                            graph_relu(graph, "again", graph_batch_norm(graph, "again.norm", block)));
+    tensor end = graph_batch_norm(graph, "end", graph_linear(graph, "narrow", both, 5, true));
+    tensor seen = graph_batch_norm(graph, "seen", graph_linear(graph, "other", block, 3, true));
+    graph_output(graph, "twice", graph_linear(graph, "last", graph_add(graph, "same", end, end), 2, true));
+    graph_output(graph, "seen", seen);
+    graph_output(graph, "rectified",
+                 graph_linear(graph, "of", graph_relu(graph, "seen.relu", seen), 2, true));
+    return graph;
+}
+
+static void check_sharing_of(struct graph *graph) {
+    struct trial trial = trial_create(graph, 5, 5, 11, 0);
     struct reference_run *reference;
     assert_int_equal(reference_run_create(trial.graph, RUN_TRAINING, 5, 1, &reference), 0);
     reference_run_load(reference, &trial.model);
@@ -256,6 +275,11 @@ static void check_sharing(void) {
     assert_close(graph_value_count(trial.graph), trial.gradients, reference_run_gradients(reference), 2e-6);
     reference_run_destroy(reference);
     trial_destroy(&trial);
+}
+
+static void check_sharing(void) {
+    check_sharing_of(sharing_net());
+    check_sharing_of(residual_net());
 }
 
 static void shared_arrays_change_no_result_and_no_gradient(void **state) {

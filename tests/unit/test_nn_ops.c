@@ -161,6 +161,32 @@ static void exponentials_are_accurate_over_their_whole_range(void **state) {
     on_every_isa(check_transcendentals);
 }
 
+/* Far from 0, where squares would lose the variance; more rows than are taken at a time. */
+static void check_moments(void) {
+    enum { ROWS = 2500, CHANNELS = 70 };
+    struct rng rng;
+    rng_seed(&rng, 5);
+    float *x = random_floats(&rng, (size_t)ROWS * CHANNELS), mean[CHANNELS], variance[CHANNELS];
+    for (int i = 0; i < ROWS * CHANNELS; i++)
+        x[i] += 2000 + (float)(i / CHANNELS) * 1e-3f;
+    kernels_get()->column_moments(ROWS, CHANNELS, x, mean, variance);
+    for (int c = 0; c < CHANNELS; c++) {
+        double true_mean = 0, squares = 0;
+        for (int row = 0; row < ROWS; row++)
+            true_mean += (double)x[row * CHANNELS + c] / ROWS;
+        for (int row = 0; row < ROWS; row++)
+            squares += pow((double)x[row * CHANNELS + c] - true_mean, 2) / ROWS;
+        assert_float_equal(mean[c], true_mean, 2e-3);
+        assert_float_equal(variance[c] / squares, 1, 2e-5);
+    }
+    free(x);
+}
+
+static void moments_lose_nothing_far_from_zero(void **state) {
+    (void)state;
+    on_every_isa(check_moments);
+}
+
 static void check_masked_softmax(void) {
     enum { COLUMNS = 37 };
     float x[2 * COLUMNS], y[2 * COLUMNS];
@@ -253,6 +279,7 @@ int main(void) {
         cmocka_unit_test(max_pooling_takes_the_maximum_and_gives_it_the_gradient),
         cmocka_unit_test(bilinear_upsampling_blends_by_the_distance_of_centres),
         cmocka_unit_test(each_sample_has_its_own_gate),
+        cmocka_unit_test(moments_lose_nothing_far_from_zero),
         cmocka_unit_test(exponentials_are_accurate_over_their_whole_range),
         cmocka_unit_test(softmax_is_stable_and_gives_masked_entries_nothing),
         cmocka_unit_test(masked_keys_and_the_future_are_not_seen),

@@ -179,7 +179,7 @@ struct winograd_gradients {
 
 /* Gradients of one group of images: dw's planes from both sides' planes, then dx. */
 static void winograd_backward_group(const struct conv_shape *s, struct winograd plan, int images,
-                                    const float *x, const float *dy, float *dx, bool want_dw,
+                                    const float *x, const float *dy, float *dx, bool fresh, bool want_dw,
                                     struct winograd_gradients at) {
     const struct kernels *k = kernels_get();
     ptrdiff_t rows = (ptrdiff_t)images * plan.tiles;
@@ -197,14 +197,18 @@ static void winograd_backward_group(const struct conv_shape *s, struct winograd 
     if (!dx)
         return;
     k->gemm_planes(plan.planes, rows, s->in, s->out, at.out_planes, at.packed, at.in_planes);
-    for (int i = 0; i < images; i++)
+    const size_t image = image_points(s) * (size_t)s->in;
+    for (int i = 0; i < images; i++, dx += image) {
+        if (fresh)
+            memset(dx, 0, image * sizeof(float)); /* one at a time: it is still near when it is added to */
         k->winograd_input_adjoint(plan.form, s->height, s->width, s->in,
-                                  at.in_planes + (ptrdiff_t)i * plan.tiles * s->in, rows * s->in,
-                                  dx + (size_t)i * image_points(s) * (size_t)s->in);
+                                  at.in_planes + (ptrdiff_t)i * plan.tiles * s->in, rows * s->in, dx);
+    }
 }
 
 static void winograd_backward(const struct conv_shape *s, struct winograd plan, int batch, const float *x,
-                              const float *w, const float *dy, float *dx, float *dw, float *scratch) {
+                              const float *w, const float *dy, float *dx, bool fresh, float *dw,
+                              float *scratch) {
     const struct kernels *k = kernels_get();
     size_t pairs = (size_t)s->in * (size_t)s->out, planes = (size_t)plan.planes;
     size_t rows = (size_t)plan.group * (size_t)plan.tiles;
@@ -222,7 +226,7 @@ static void winograd_backward(const struct conv_shape *s, struct winograd plan, 
         int images = batch - first < plan.group ? batch - first : plan.group;
         size_t from = (size_t)first * image_points(s);
         winograd_backward_group(s, plan, images, x + from * (size_t)s->in, dy + from * (size_t)s->out,
-                                dx ? dx + from * (size_t)s->in : NULL, dw != NULL, at);
+                                dx ? dx + from * (size_t)s->in : NULL, fresh, dw != NULL, at);
     }
     if (dw)
         k->winograd_weights_adjoint(plan.form, pairs, at.dweights, dw);
@@ -651,23 +655,24 @@ void conv_forward(const struct conv_shape *s, int batch, const float *x, const f
 void conv_backward(const struct conv_shape *s, int batch, const float *x, const float *w, const float *dy,
                    float *dx, float *dw, float *dbias, struct conv_fresh fresh, float *scratch) {
     enum conv_method method = conv_method(s);
-    bool product = method == CONV_PRODUCT; /* writes; the others add */
+    bool product = method == CONV_PRODUCT; /* writes; the others add, Winograd's form to what it cleared */
     if (dbias && fresh.dw)
         memset(dbias, 0, (size_t)s->out * sizeof(float));
     if (dw && fresh.dw && !product)
         memset(dw, 0, (size_t)depth_of(s) * (size_t)s->out * sizeof(float));
-    if (dx && fresh.dx && !product)
+    if (dx && fresh.dx && !product && !is_winograd(method))
         memset(dx, 0, (size_t)batch * image_points(s) * (size_t)s->in * sizeof(float));
-    if (!product)
-        fresh = (struct conv_fresh){0};
     if (dbias)
         kernels_get()->column_sums((size_t)batch * (size_t)(s->out_height * s->out_width), s->out, dy, dbias);
+    if (!product && !is_winograd(method))
+        fresh = (struct conv_fresh){0};
     if (method == CONV_LINES && dw) {
         lines_weights(s, batch, x, dy, dw, scratch);
         dw = NULL;
     }
     if (is_winograd(method))
-        winograd_backward(s, winograd_plan(s, method, batch, true), batch, x, w, dy, dx, dw, scratch);
+        winograd_backward(s, winograd_plan(s, method, batch, true), batch, x, w, dy, dx, fresh.dx, dw,
+                          scratch);
     else if (dx || dw)
         columns_backward(s, product, batch, x, w, dy, dx, dw, fresh, scratch);
 }

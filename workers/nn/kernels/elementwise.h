@@ -98,39 +98,49 @@ static void column_sums(size_t rows, int channels, const float *x, float *sum) {
 }
 
 /* Rows go through the first-level cache by so many: first their mean, then the squares around it, then both
- * are joined to those of the rows before (Chan, Golub & LeVeque 1979). Nothing is lost when the mean is
- * large, and memory is read once. */
+ * are joined to those of the rows before (Chan, Golub & LeVeque 1979), so that memory is read once. All as
+ * distances from the first row, so that nothing is lost when the mean is large. */
 enum { MOMENT_FLOATS = 4096 };
+
+struct moments {
+    vf first[COLUMN_VECTORS], mean[COLUMN_VECTORS], squares[COLUMN_VECTORS]; /* mean: from `first` on */
+};
+
+INLINE void moments_join(int vectors, int n, size_t before, size_t rows, int channels, const float *x,
+                         struct moments *m) {
+    const float share = (float)rows / (float)(before + rows);
+    vf mean[COLUMN_VECTORS], squares[COLUMN_VECTORS];
+    EACH_VECTOR mean[j] = squares[j] = (vf){0};
+    for (size_t row = 0; row < rows; row++)
+        EACH_VECTOR mean[j] += load(x + row * (size_t)channels + j * LANES, n) - m->first[j];
+    EACH_VECTOR mean[j] *= 1 / (float)rows;
+    for (size_t row = 0; row < rows; row++)
+        EACH_VECTOR {
+            vf value = load(x + row * (size_t)channels + j * LANES, n) - m->first[j] - mean[j];
+            squares[j] += value * value;
+        }
+    EACH_VECTOR {
+        vf apart = mean[j] - m->mean[j];
+        m->mean[j] += share * apart;
+        m->squares[j] += squares[j] + ((float)before * share) * (apart * apart);
+    }
+}
 
 INLINE void moments_of(int vectors, int n, size_t rows, int channels, const float *x, float *mean,
                        float *variance) {
-    vf means[COLUMN_VECTORS], squares[COLUMN_VECTORS];
     const size_t most = MOMENT_FLOATS / (size_t)(vectors * LANES);
-    EACH_VECTOR means[j] = squares[j] = (vf){0};
-    for (size_t before = 0; before < rows;) {
-        const size_t here = rows - before < most ? rows - before : most;
-        const float share = (float)here / (float)(before + here);
-        vf sum[COLUMN_VECTORS], around[COLUMN_VECTORS];
-        EACH_VECTOR sum[j] = around[j] = (vf){0};
-        for (size_t row = 0; row < here; row++)
-            EACH_VECTOR sum[j] += load(x + row * (size_t)channels + j * LANES, n);
-        EACH_VECTOR sum[j] *= 1 / (float)here;
-        for (size_t row = 0; row < here; row++)
-            EACH_VECTOR {
-                vf value = load(x + row * (size_t)channels + j * LANES, n) - sum[j];
-                around[j] += value * value;
-            }
-        EACH_VECTOR {
-            vf apart = sum[j] - means[j];
-            means[j] += share * apart;
-            squares[j] += around[j] + ((float)before * share) * (apart * apart);
-        }
-        before += here;
-        x += here * (size_t)channels;
+    struct moments m;
+    load_columns(vectors, n, x, m.first);
+    EACH_VECTOR m.mean[j] = m.squares[j] = (vf){0};
+    for (size_t before = 0; before < rows; before += most)
+        moments_join(vectors, n, before, rows - before < most ? rows - before : most, channels,
+                     x + before * (size_t)channels, &m);
+    EACH_VECTOR {
+        m.mean[j] += m.first[j];
+        m.squares[j] *= 1 / (float)rows;
     }
-    EACH_VECTOR squares[j] *= 1 / (float)rows;
-    store_columns(vectors, n, means, mean);
-    store_columns(vectors, n, squares, variance);
+    store_columns(vectors, n, m.mean, mean);
+    store_columns(vectors, n, m.squares, variance);
 }
 
 static void column_moments(size_t rows, int channels, const float *x, float *mean, float *variance) {
