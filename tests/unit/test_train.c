@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "nn_support.h"
 #include "proto/base/hash.h"
+#include "proto/model/safetensors.h"
 #include "workers/nn/loss.h"
 #include "workers/train/sampler.h"
 #include "workers/train/train.h"
@@ -213,6 +214,61 @@ static void a_killed_run_goes_on_bit_for_bit(void **state) {
     killed_and_resumed(-0.001);
 }
 
+/* Sets counters of the state in the folder, as if the attempt had taken that long. */
+static void rewrite_counters(int64_t cpu_ns, int64_t validated_cpu_ns) {
+    char path[128];
+    struct problem problem = {0};
+    struct tensor_view *views;
+    strcpy(path, path_of("state.safetensors"));
+    struct safetensors *file = safetensors_open(path, &problem);
+    assert_non_null(file);
+    size_t count = safetensors_count(file);
+    assert_non_null(views = calloc(count, sizeof *views));
+    for (size_t i = 0; i < count; i++)
+        views[i] = *safetensors_at(file, i);
+    json_t *metadata = json_deep_copy(safetensors_metadata(file));
+    json_t *counters = json_loads(json_string_value(json_object_get(metadata, "counters")), 0, NULL);
+    assert_non_null(counters);
+    json_object_set_new(counters, "cpu_ns", json_integer(cpu_ns));
+    json_object_set_new(counters, "validated_cpu_ns", json_integer(validated_cpu_ns));
+    char *text = json_dumps(counters, 0);
+    json_object_set_new(metadata, "counters", json_string(text));
+    assert_int_equal(safetensors_write(path, views, count, metadata, &problem), 0);
+    free(text);
+    free(views);
+    json_decref(counters);
+    json_decref(metadata);
+    safetensors_close(file);
+}
+
+/* The time since the last validation goes on over a kill: a run that is killed often does not validate each time. */
+static void a_resumed_run_validates_when_it_would_have(void **state) {
+    const int64_t second = 1000000000, hour = 3600 * second;
+    struct set set;
+    struct attempt got;
+    struct train_options options = options_of(7);
+    char resume[128];
+    (void)state;
+    make_set(&set, 7);
+    options.checkpoint_steps = 4;
+    options.validate_seconds = 3600;
+    for (int due = 0; due <= 1; due++) {
+        options.resume = NULL;
+        set.die_at = 5;
+        attempt(&set, &options, &validating, &got);
+        assert_int_equal(got.error, TG_ECANCELLED);
+        rewrite_counters(5 * hour, due ? 4 * hour - second : 5 * hour - 60 * second);
+        strcpy(resume, path_of("state.safetensors"));
+        options.resume = resume;
+        set.die_at = -1;
+        set.validations = 0;
+        attempt(&set, &options, &validating, &got);
+        assert_int_equal(got.error, 0);
+        assert_int_equal(set.validations, 1 + due); /* and the one at the end */
+    }
+    sampler_destroy(&set.sampler);
+}
+
 static void a_drained_run_leaves_its_state(void **state) {
     struct set set;
     struct attempt whole, part;
@@ -347,6 +403,7 @@ int main(void) {
         cmocka_unit_test(one_seed_gives_one_result),
         cmocka_unit_test(a_state_that_cannot_be_kept_is_refused_before_the_first_step),
         cmocka_unit_test(a_killed_run_goes_on_bit_for_bit),
+        cmocka_unit_test(a_resumed_run_validates_when_it_would_have),
         cmocka_unit_test(a_state_of_another_run_is_refused),
         cmocka_unit_test(it_learns_a_tiny_set),
         cmocka_unit_test(a_drained_run_leaves_its_state),

@@ -31,17 +31,20 @@ struct trainer {
     struct model average, best; /* values NULL where there is none */
 
     /* What a state file keeps beside the arrays. */
-    int64_t step, cpu_before_ns;
+    int64_t step, cpu_before_ns;                   /* processor time of earlier attempts */
+    int64_t validated_cpu_ns;                      /* trainer_cpu_ns() at the last validation */
     int64_t validated_step, best_step, best_score; /* -1; 0: none yet; billionths */
     int64_t without_gain;
 
     int64_t cpu_begin_ns, saved_ns, saved_step, window_begin_ns, window_step;
-    double validated_cpu_s, last_loss;
+    double last_loss;
     float rate;
     struct train_sums sums;
     char folder[FOLDER_MAX]; /* for files on their way out; "" until the first */
 };
 
+/* Processor time of all attempts. */
+int64_t trainer_cpu_ns(const struct trainer *t);
 /* What the next "checkpoint" would hold, and the step that made it. */
 const float *trainer_kept(const struct trainer *t);
 int64_t trainer_kept_step(const struct trainer *t);

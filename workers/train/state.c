@@ -68,11 +68,11 @@ void trainer_remove_files(struct trainer *t) {
 /* ---- counters ---- */
 
 static json_t *counters_of(const struct trainer *t) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "step", (json_int_t)t->step, "cpu_ns",
-                     (json_int_t)(t->cpu_before_ns + clock_cpu_ns() - t->cpu_begin_ns), "validated_step",
-                     (json_int_t)t->validated_step, "best_step", (json_int_t)t->best_step, "best_score",
-                     (json_int_t)t->best_score, "without_gain", (json_int_t)t->without_gain, "seed",
-                     (json_int_t)t->options->seed, "batch", (json_int_t)t->options->batch);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "step", (json_int_t)t->step, "cpu_ns",
+                     (json_int_t)trainer_cpu_ns(t), "validated_cpu_ns", (json_int_t)t->validated_cpu_ns,
+                     "validated_step", (json_int_t)t->validated_step, "best_step", (json_int_t)t->best_step,
+                     "best_score", (json_int_t)t->best_score, "without_gain", (json_int_t)t->without_gain,
+                     "seed", (json_int_t)t->options->seed, "batch", (json_int_t)t->options->batch);
 }
 
 static int read_counters(struct trainer *t, const json_t *counters, struct problem *problem) {
@@ -91,6 +91,9 @@ static int read_counters(struct trainer *t, const json_t *counters, struct probl
     int error = TG_OK;
     for (size_t i = 0; i < sizeof all / sizeof *all && !error; i++)
         error = json_get_int(counters, all[i].name, INT64_MIN, INT64_MAX, all[i].out, problem);
+    if (!error) /* states of an older version have none */
+        error = json_get_int_or(counters, "validated_cpu_ns", 0, INT64_MAX, t->cpu_before_ns,
+                                &t->validated_cpu_ns, problem);
     if (!error && (t->step < 0 || t->step > INT64_MAX / (1 << 20) || t->best_step < 0))
         error = problem_set(problem, TG_EINVALID, "step", "the state's counters make no sense");
     if (!error && (seed != (int64_t)t->options->seed || batch != t->options->batch))

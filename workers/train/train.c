@@ -36,8 +36,12 @@
 
 /* ---- budget ---- */
 
+int64_t trainer_cpu_ns(const struct trainer *t) {
+    return t->cpu_before_ns + clock_cpu_ns() - t->cpu_begin_ns;
+}
+
 static double cpu_seconds(const struct trainer *t) {
-    return (double)(t->cpu_before_ns + clock_cpu_ns() - t->cpu_begin_ns) * 1e-9;
+    return (double)trainer_cpu_ns(t) * 1e-9;
 }
 
 static double share(double used, double limit) {
@@ -163,7 +167,8 @@ static bool validation_due(const struct trainer *t) {
     const struct train_options *o = t->options;
     if (!t->ops->validate || t->validated_step == t->step)
         return false;
-    if (o->validate_seconds > 0 && cpu_seconds(t) - t->validated_cpu_s >= o->validate_seconds)
+    if (o->validate_seconds > 0 &&
+        (double)(trainer_cpu_ns(t) - t->validated_cpu_ns) * 1e-9 >= o->validate_seconds)
         return true;
     if (o->validate_steps > 0)
         return t->step % o->validate_steps == 0;
@@ -180,7 +185,7 @@ static int validate(struct trainer *t, struct problem *problem) {
     if (isnan(score))
         return not_finite(t, "validation's score", score, problem);
     t->validated_step = t->step;
-    t->validated_cpu_s = cpu_seconds(t);
+    t->validated_cpu_ns = trainer_cpu_ns(t);
     t->without_gain++;
     int64_t scaled = llround(score * SCORE_SCALE); /* whole numbers survive a file bit for bit */
     if (!t->best_step || scaled > t->best_score) {
