@@ -43,11 +43,13 @@ struct safetensors {
 static const struct {
     const char *name;
     size_t size;
+    unsigned
+        exponent; /* its bits in a value's upper 16; all are set in what is not finite. 0: a whole number */
 } dtypes[DTYPE_COUNT] = {
-    [DTYPE_F64] = {"F64", 8},   [DTYPE_F32] = {"F32", 4}, [DTYPE_F16] = {"F16", 2},
-    [DTYPE_BF16] = {"BF16", 2}, [DTYPE_I64] = {"I64", 8}, [DTYPE_I32] = {"I32", 4},
-    [DTYPE_I16] = {"I16", 2},   [DTYPE_I8] = {"I8", 1},   [DTYPE_U8] = {"U8", 1},
-    [DTYPE_BOOL] = {"BOOL", 1},
+    [DTYPE_F64] = {"F64", 8, 0x7ff0},   [DTYPE_F32] = {"F32", 4, 0x7f80}, [DTYPE_F16] = {"F16", 2, 0x7c00},
+    [DTYPE_BF16] = {"BF16", 2, 0x7f80}, [DTYPE_I64] = {"I64", 8, 0},      [DTYPE_I32] = {"I32", 4, 0},
+    [DTYPE_I16] = {"I16", 2, 0},        [DTYPE_I8] = {"I8", 1, 0},        [DTYPE_U8] = {"U8", 1, 0},
+    [DTYPE_BOOL] = {"BOOL", 1, 0},
 };
 
 const char *dtype_name(enum tensor_dtype dtype) {
@@ -56,6 +58,23 @@ const char *dtype_name(enum tensor_dtype dtype) {
 
 size_t dtype_size(enum tensor_dtype dtype) {
     return dtypes[dtype].size;
+}
+
+bool dtype_is_float(enum tensor_dtype dtype) {
+    return dtypes[dtype].exponent != 0;
+}
+
+int tensor_check_finite(const char *name, enum tensor_dtype dtype, const void *data, size_t count,
+                        uint64_t first, struct problem *problem) {
+    const unsigned exponent = dtypes[dtype].exponent;
+    const size_t size = dtypes[dtype].size;
+    const uint8_t *end = (const uint8_t *)data + size; /* of the element: little endian, its top comes last */
+    for (size_t i = 0; exponent && i < count; i++, end += size)
+        if (((unsigned)(end[-1] << 8 | end[-2]) & exponent) == exponent)
+            return problem_set(problem, TG_EOUT_OF_RANGE, name,
+                               "holds a value that is not a finite number (element %llu)",
+                               (unsigned long long)(first + i));
+    return TG_OK;
 }
 
 static int bad(struct problem *problem, const char *name, const char *what) {

@@ -16,6 +16,7 @@
 #ifndef TENGEN_MODEL_SAFETENSORS_H
 #define TENGEN_MODEL_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <jansson.h>
@@ -39,6 +40,12 @@ enum tensor_dtype {
 
 const char *dtype_name(enum tensor_dtype dtype); /* "F32" */
 size_t dtype_size(enum tensor_dtype dtype);      /* bytes of one element */
+bool dtype_is_float(enum tensor_dtype dtype);
+
+/* TG_EOUT_OF_RANGE, the field being the tensor's name, where one of `count` elements at `data` is infinite or no
+ * number; `first` is which element of the tensor that begins with. Whole numbers are finite. */
+int tensor_check_finite(const char *name, enum tensor_dtype dtype, const void *data, size_t count,
+                        uint64_t first, struct problem *problem);
 
 struct tensor_view {
     const char *name;

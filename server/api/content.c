@@ -5,6 +5,8 @@
  *      body ──> piece of 256 KiB ──> store_write(content_piece)   at most 4 on their way, else the
  *       │                                    │ all stored          upload waits
  *       └──> SHA-256                         v
+ *                       (a checkpoint is read back: are its values numbers?)
+ *                                            │
  *                       content_finish + checkpoint_insert or dataset_insert ──> 201
  *
  * An upload ends when three things have come: the whole body (`complete`), all its writes (in_flight 0), and
@@ -37,7 +39,11 @@
 #include "server/api/dataset_check.h"
 #include "server/api/handlers.h"
 
-enum { IN_FLIGHT_MAX = 4 };
+enum {
+    IN_FLIGHT_MAX = 4,
+    SCAN_BYTES = CONTENT_PIECE_BYTES, /* of a tensor, at a time */
+    SCAN_PARTS = 64,                  /* so many before readers look at the queue again */
+};
 
 /* ---- upload ---- */
 
@@ -61,6 +67,12 @@ struct upload {
     int64_t content, row;
     bool existed;
     int64_t now_ms;
+    /* A checkpoint whose values are looked at: its header in an empty mapping of the file's size, and where the
+     * reader is. */
+    void *map;
+    struct safetensors *file;
+    size_t tensor;
+    uint64_t at; /* bytes into that tensor */
 };
 
 struct piece {
@@ -75,6 +87,10 @@ static void abort_stored(struct upload *upload);
 static void maybe_free(struct upload *upload) {
     if (upload->request || upload->in_flight > 0) {
         return;
+    }
+    safetensors_close(upload->file);
+    if (upload->map) {
+        munmap(upload->map, (size_t)upload->bytes);
     }
     buf_free(&upload->piece);
     buf_free(&upload->head);
@@ -236,18 +252,50 @@ static int look_into(struct upload *upload, struct problem *problem) {
     if (map == MAP_FAILED) {
         return problem_set(problem, TG_ENO_MEMORY, NULL, "the server is out of memory; try again later");
     }
+    upload->map = map;
     memcpy(map, upload->head.data, upload->head.size);
-    struct safetensors *file = safetensors_open_memory(map, size, problem);
-    int error = file ? TG_OK : problem->error;
+    upload->file = safetensors_open_memory(map, size, problem);
+    int error = upload->file ? TG_OK : problem->error;
     if (error == TG_ETOO_LARGE) { /* a number in the file, not what was sent */
         problem->error = error = TG_ECORRUPT;
     }
-    if (file) {
-        upload->metadata = json_text(safetensors_metadata(file));
+    if (!error) {
+        upload->metadata = json_text(safetensors_metadata(upload->file));
         error = upload->metadata ? TG_OK : TG_ENO_MEMORY;
-        safetensors_close(file);
     }
-    munmap(map, size);
+    return error;
+}
+
+/* The next part of the tensor at hand, into `buffer`. */
+static int scan_part(struct store_tx *tx, struct upload *upload, uint8_t *buffer, struct problem *problem) {
+    const struct tensor_view *tensor = safetensors_at(upload->file, upload->tensor);
+    const uint64_t start = (uint64_t)((const uint8_t *)tensor->data - (const uint8_t *)upload->map);
+    const size_t left = (size_t)(tensor->bytes - upload->at), size = left < SCAN_BYTES ? left : SCAN_BYTES;
+    int error = TG_OK;
+    if (dtype_is_float(tensor->dtype) && size > 0) {
+        const size_t element = dtype_size(tensor->dtype);
+        error = content_read_upload(tx, upload->id, (int64_t)(start + upload->at), buffer, size);
+        error = error ? error
+                      : tensor_check_finite(tensor->name, tensor->dtype, buffer, size / element,
+                                            upload->at / element, problem);
+    }
+    upload->at += size;
+    if (upload->at == tensor->bytes || !dtype_is_float(tensor->dtype)) {
+        upload->tensor++;
+        upload->at = 0;
+    }
+    return error;
+}
+
+/* On a reader's thread: a network that computes nothing is refused now and not by each job that takes it. */
+static int scan_work(struct store_tx *tx, void *arg, struct problem *problem) {
+    struct upload *upload = arg;
+    uint8_t *buffer = malloc(SCAN_BYTES);
+    int error = buffer ? TG_OK : TG_ENO_MEMORY;
+    for (int i = 0; i < SCAN_PARTS && upload->tensor < safetensors_count(upload->file) && !error; i++) {
+        error = scan_part(tx, upload, buffer, problem);
+    }
+    free(buffer);
     return error;
 }
 
@@ -303,6 +351,52 @@ static void finished(void *arg, int error, const struct problem *problem) {
     maybe_free(upload);
 }
 
+static void give_up(struct upload *upload, int error, struct problem *problem) {
+    problem->error = error;
+    if (!problem->detail[0]) {
+        problem_set(problem, error, NULL, "%s", tg_error_title(error));
+    }
+    fail(upload, problem);
+}
+
+static void store_row(struct upload *upload) {
+    struct problem problem = {0};
+    int error = upload->api->store ? store_write(upload->api->store, finish_work, finished, upload)
+                                   : TG_ESHUTTING_DOWN;
+    upload->in_flight += error == TG_OK;
+    if (error) {
+        give_up(upload, error, &problem);
+    }
+}
+
+static void scan(struct upload *upload);
+
+static void scanned(void *arg, int error, const struct problem *problem) {
+    struct upload *upload = arg;
+    upload->in_flight--;
+    if (error && !upload->replied) {
+        struct problem said = *problem;
+        give_up(upload, error, &said);
+    } else if (!upload->replied) {
+        scan(upload);
+    }
+    maybe_free(upload);
+}
+
+static void scan(struct upload *upload) {
+    struct problem problem = {0};
+    if (upload->tensor == safetensors_count(upload->file)) {
+        store_row(upload);
+        return;
+    }
+    int error =
+        upload->api->store ? store_read(upload->api->store, scan_work, scanned, upload) : TG_ESHUTTING_DOWN;
+    upload->in_flight += error == TG_OK;
+    if (error) {
+        give_up(upload, error, &problem);
+    }
+}
+
 static void finish(struct upload *upload) {
     struct problem problem = {0};
     int error = upload->dataset ? TG_OK : look_into(upload, &problem);
@@ -312,17 +406,12 @@ static void finish(struct upload *upload) {
         error = problem_set(&problem, TG_EDIGEST, "X-Tengen-Sha256",
                             "the body's digest is %s; it was damaged on its way, send it again", hex);
     }
-    if (!error) {
-        error = upload->api->store ? store_write(upload->api->store, finish_work, finished, upload)
-                                   : TG_ESHUTTING_DOWN;
-        upload->in_flight += error == TG_OK;
-    }
     if (error) {
-        problem.error = error;
-        if (!problem.detail[0]) {
-            problem_set(&problem, error, NULL, "%s", tg_error_title(error));
-        }
-        fail(upload, &problem);
+        give_up(upload, error, &problem);
+    } else if (upload->dataset) {
+        store_row(upload);
+    } else {
+        scan(upload);
     }
 }
 

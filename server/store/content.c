@@ -97,6 +97,24 @@ static int copy_piece(sqlite3_stmt *row, void *context) {
     return 0;
 }
 
+/* The bytes from `offset` on, at most `size`, of what is stored so far. */
+static int read_pieces(struct store_tx *tx, int64_t content, int64_t offset, struct range_copy *copy) {
+    sqlite3_stmt *stmt;
+    int64_t last = (offset + (int64_t)copy->size - 1) / CONTENT_PIECE_BYTES;
+    int error = db_bind(tx, &stmt,
+                        "SELECT data FROM pieces WHERE content = ? AND piece BETWEEN ? AND ? ORDER BY piece",
+                        "iii", content, offset / CONTENT_PIECE_BYTES, last);
+    if (!error)
+        error = db_each(tx, stmt, copy_piece, copy);
+    return error ? error : copy->got == copy->size ? 0 : TG_ECORRUPT;
+}
+
+int content_read_upload(struct store_tx *tx, int64_t upload, int64_t offset, void *data, size_t size) {
+    TG_ASSERT(offset >= 0 && size > 0);
+    struct range_copy copy = {data, size, 0, (size_t)(offset % CONTENT_PIECE_BYTES)};
+    return read_pieces(tx, upload, offset, &copy);
+}
+
 int content_read(struct store_tx *tx, int64_t content, int64_t offset, void *data, size_t size, size_t *got) {
     TG_ASSERT(offset >= 0);
     *got = 0;
@@ -107,15 +125,9 @@ int content_read(struct store_tx *tx, int64_t content, int64_t offset, void *dat
     if ((int64_t)size > bytes - offset)
         size = (size_t)(bytes - offset);
     struct range_copy copy = {data, size, 0, (size_t)(offset % CONTENT_PIECE_BYTES)};
-    int64_t last = (offset + (int64_t)size - 1) / CONTENT_PIECE_BYTES;
-    sqlite3_stmt *stmt;
-    error = db_bind(tx, &stmt,
-                    "SELECT data FROM pieces WHERE content = ? AND piece BETWEEN ? AND ? ORDER BY piece",
-                    "iii", content, offset / CONTENT_PIECE_BYTES, last);
-    if (!error)
-        error = db_each(tx, stmt, copy_piece, &copy);
+    error = read_pieces(tx, content, offset, &copy);
     *got = copy.got;
-    return error ? error : copy.got == size ? 0 : TG_ECORRUPT;
+    return error;
 }
 
 int content_free(struct store_tx *tx, int64_t content) {

@@ -321,6 +321,8 @@ int content_finish(struct store_tx *tx, int64_t upload, const uint8_t digest[SHA
 int content_find(struct store_tx *tx, const uint8_t digest[SHA256_BYTES], int64_t *content, int64_t *bytes);
 /* Copies up to `size` bytes from `offset`; *got is less only at the end. */
 int content_read(struct store_tx *tx, int64_t content, int64_t offset, void *data, size_t size, size_t *got);
+/* Reads what was sent of an upload that is not finished. TG_ECORRUPT: that does not have these bytes. */
+int content_read_upload(struct store_tx *tx, int64_t upload, int64_t offset, void *data, size_t size);
 
 /* W. Removes the content when no checkpoint and no data set names it (any more). */
 int content_free(struct store_tx *tx, int64_t content);

@@ -41,6 +41,35 @@ def script(t, text):
     return path
 
 
+def weights(*tensors):
+    """A safetensors file of (name, dtype, values' bytes)."""
+    header, data = {}, b""
+    for name, dtype, values in tensors:
+        count = len(values) // {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I32": 4}[dtype]
+        header[name] = {"dtype": dtype, "shape": [count], "data_offsets": [len(data), len(data) + len(values)]}
+        data += values
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def values_that_are_no_numbers_are_refused_at_the_door(t):
+    server = t.server()
+    nan, inf = struct.pack("<f", float("nan")), struct.pack("<f", float("-inf"))
+    largest = struct.pack("<f", 3.4028234e38) + struct.pack("<f", -3.4028234e38)
+    good, near = ("good", "F32", largest * 100), 262144 * 64 // 4  # where the reader looks at its queue
+    cases = [("late", "F32", bytes(4 * near) + inf + bytes(4), near), ("first", "F32", nan + bytes(800000), 0),
+             ("half", "F16", struct.pack("<2e", 65504, float("inf")), 1), ("brain", "BF16", b"\x7f\x7f\x80\x7f", 1),
+             ("double", "F64", struct.pack("<3d", 1e308, 0, float("nan")), 2)]
+    put = lambda body: server.api.call("PUT", "/api/v1/checkpoints", body=body, headers=BINARY)
+    for name, dtype, values, element in cases:
+        with t.subtest(f"a tensor named {name}"):
+            refused = t.problem(put(weights(good, (name, dtype, values), ("bits", "I32", inf))), 400, "out_of_range", name)
+            t.contains(refused["detail"], f"(element {element})", "which")
+    t.equal(server.api.pages("/api/v1/checkpoints"), [], "checkpoints")
+    whole = weights(good, ("whole", "I32", inf + nan), ("none", "F32", b""), ("half", "F16", struct.pack("<2e", 65504, -65504)))
+    t.equal(put(whole).status, 201, "what is finite, and whole numbers of any bits")
+
+
 def post(api, body, name="set"):
     return api.call("POST", f"/api/v1/datasets?name={name}", body=body, headers=BINARY)
 
@@ -271,4 +300,4 @@ if __name__ == "__main__":
     harness.run(pages_hear_of_data_sets, a_data_set_is_described_and_kept_once, a_name_stands_for_one_content,
                 what_is_none_is_refused_with_the_reason, a_check_that_fails_harms_nobody, jobs_name_what_is_there,
                 a_data_set_of_another_format_is_refused_at_once, a_job_whose_input_was_never_made_fails_and_says_so,
-                the_client_sends_and_fetches, timeout=60)
+                values_that_are_no_numbers_are_refused_at_the_door, the_client_sends_and_fetches, timeout=60)

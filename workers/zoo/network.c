@@ -10,7 +10,6 @@
  * saved and not loaded. Its `step` is the optimizer's. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,14 +63,6 @@ static bool fits(const struct tensor_view *found, struct param_view param) {
     return same;
 }
 
-static int check_finite(const char *name, const float *values, size_t count, struct problem *problem) {
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return problem_set(problem, TG_EOUT_OF_RANGE, name,
-                               "holds a value that is not a finite number (element %zu)", i);
-    return TG_OK;
-}
-
 /* One array of values, laid out as the model's, from the tensors named "PREFIXparameter". */
 static int read_values(const struct safetensors *file, const struct graph *graph, const char *prefix,
                        float *values, struct problem *problem) {
@@ -90,7 +81,7 @@ static int read_values(const struct safetensors *file, const struct graph *graph
                                "has another type or shape than the architecture's F32 %s",
                                shape_text(param.shape, shape));
         memcpy(values + param.offset, found->data, found->bytes);
-        error = check_finite(name, values + param.offset, shape_elements(param.shape), problem);
+        error = tensor_check_finite(name, found->dtype, found->data, shape_elements(param.shape), 0, problem);
     }
     return error;
 }
