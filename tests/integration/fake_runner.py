@@ -2,7 +2,7 @@
 """A runner for testing the agent: speaks frames, and behaves as its task's config says.
 
     {"behaviour": "good" | "crash" | "hang" | "garbage" | "flood" | "deaf" | "silent" | "fat" | "liar" | "fail" | "damaged" |
-                  "fat engine" | "fork" | "orphan",
+                  "fat engine" | "fork" | "orphan" | "bad input",
      "after": units before it misbehaves, "seconds": of work a unit, "bytes": of each chunk,
      "hold_from": the first unit that is not finished before there is a file "until"}
 
@@ -87,7 +87,7 @@ def stopped(seconds):
     return None
 
 
-def misbehave(behaviour):
+def misbehave(behaviour, inputs):
     if behaviour == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif behaviour == "hang":
@@ -136,6 +136,10 @@ def misbehave(behaviour):
     elif behaviour == "full":
         write(frame({"type": "fail", "code": "storage_full", "detail": "no space", "field": "cache"}))
         sys.exit(0)
+    elif behaviour == "bad input":  # says where the files are, as libraries do that know nothing of inputs
+        policy, games = inputs["policy"], inputs["games"]
+        write(frame({"type": "fail", "code": "corrupt", "field": f"{policy}/a.png"[:127], "detail": f"is torn, unlike {games}: end"}))
+        sys.exit(0)
     elif behaviour == "fail":
         write(frame({"type": "fail", "code": "engine_failed", "detail": "the engine died", "field": "config.a"}))
         sys.exit(0)
@@ -165,7 +169,7 @@ def main():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for unit in range(task["units_done"], task["units"]):
         if unit == config.get("after", 0) and behaviour not in ("good", "deaf"):
-            misbehave(behaviour)
+            misbehave(behaviour, task["inputs"])
         mode = stopped(config.get("seconds", 0.01))
         while not mode and unit >= config.get("hold_from", unit + 1) and not os.path.exists(config["until"]):
             mode = stopped(0.02)

@@ -513,6 +513,14 @@ def inputs_are_fetched_resumed_and_kept(t):
         fake.add_task(units=1, inputs={"policy": {"sha256": digest}})
         wait_all_done(fake)
         t.equal(len(ranges), 4, "requests for the file")
+    with t.subtest("what is wrong with an input is said of its name, not of a path here"):
+        fake.streams[7] = [(1, harness.encode_chunk({"type": "game", "units": 1, "n": 1}, b"x"))]
+        number = fake.add_task(units=1, config={"behaviour": "bad input"},
+                               inputs={"policy": {"sha256": digest}, "games": {"stream": {"job": 7, "until": 1}}})
+        fake.wait(lambda: fake.tasks[number]["fails"], LONG, "the failure")
+        failure = fake.tasks[number]["fails"][0]
+        t.equal(failure["field"].split("/")[0], "inputs.policy", "the field")
+        t.equal(failure["detail"], f"is torn, unlike inputs.games (chunks of job 7): end (sha256 {digest})", "the sentence")
     with t.subtest("a wrong file fails the task"):
         bad = "0" * 64
         fake.files[bad] = b"something else"

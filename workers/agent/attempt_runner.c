@@ -172,7 +172,8 @@ static void on_last(struct attempt *attempt, const json_t *header, bool failed) 
         (void)json_get_string(header, "detail", PROBLEM_DETAIL_MAX, &detail, NULL);
         (void)json_get_string(header, "field", PROBLEM_FIELD_MAX, &field, NULL);
         problem_set(&problem, tg_error_from_code(code), field, "%s", detail);
-        attempt_log(attempt, LOG_WARN, "the runner gave up: %s: %s", code, detail);
+        attempt_log(attempt, LOG_WARN, "the runner gave up: %s: %s: %s", code, field, detail);
+        inputs_name_files(attempt->inputs, &problem);
     } else if (json_get_int(header, "units", 0, INT64_C(1) << 53, &units, &problem) != 0) {
         nonsense(attempt, "the runner's done frame has no units");
         return;

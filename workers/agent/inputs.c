@@ -18,6 +18,7 @@ enum { INPUTS_MAX = 256, INPUTS_DEPTH_MAX = 16 };
 
 struct input {
     struct inputs *inputs;
+    char name[64];               /* where it first stands: "inputs.data" */
     char digest[SHA256_HEX];     /* "" for a stream */
     struct stream_source source; /* job 0 for a digest */
     struct cache_fetch *fetch;
@@ -73,21 +74,27 @@ static int add(struct inputs *inputs, const struct input *input) {
     return 0;
 }
 
-static int collect(struct inputs *inputs, const json_t *value, int depth) {
+static int collect(struct inputs *inputs, const json_t *value, const char *name, int depth) {
     struct input input;
+    char inner[sizeof input.name];
     const char *key;
     json_t *item;
     size_t i;
     int error = 0;
-    if (read_input(value, &input))
+    if (read_input(value, &input)) {
+        snprintf(input.name, sizeof input.name, "%s", name);
         return add(inputs, &input);
+    }
     if (depth > INPUTS_DEPTH_MAX)
         return problem_set(&inputs->problem, TG_ETOO_DEEP, "inputs", "nested too deeply");
-    if (json_is_array(value)) {
-        json_array_foreach(value, i, item) if (!error) error = collect(inputs, item, depth + 1);
-    } else if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, item) if (!error) error =
-            collect(inputs, item, depth + 1);
+    json_array_foreach(value, i, item) {
+        if (!error)
+            error = collect(inputs, item, name, depth + 1);
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
+        snprintf(inner, sizeof inner, "%.40s%s%.20s", name, *name ? "." : "", key);
+        if (!error)
+            error = collect(inputs, item, inner, depth + 1);
     }
     return error;
 }
@@ -147,7 +154,7 @@ struct inputs *inputs_fetch(struct cache *cache, const json_t *original, inputs_
     inputs->context = context;
     uv_timer_init(cache_loop(cache), &inputs->timer);
     inputs->timer.data = inputs;
-    if (collect(inputs, original, 0) == 0) {
+    if (collect(inputs, original, "", 0) == 0) {
         inputs->waiting = inputs->count;
         for (size_t i = 0; i < inputs->count; i++) {
             struct input *input = &inputs->list[i];
@@ -162,6 +169,50 @@ struct inputs *inputs_fetch(struct cache *cache, const json_t *original, inputs_
     if (inputs->waiting == 0)
         uv_timer_start(&inputs->timer, on_nothing_to_wait_for, 0, 0);
     return inputs;
+}
+
+/* ---- names instead of paths ---- */
+
+/* How many of the text's first bytes are the path; its begin alone where the text was cut off in it. */
+static size_t path_size(const char *text, const char *path, bool cut) {
+    size_t size = strlen(path), have = strlen(text);
+    if (strncmp(text, path, size) == 0)
+        return size;
+    const char *base = strrchr(path, '/');
+    return cut && base && have >= (size_t)(base - path) && strncmp(text, path, have) == 0 ? have : 0;
+}
+
+/* Replaces the path of `input` in a text of a buffer of `size` bytes; whether it was there. */
+static bool replace_path(const struct input *input, const char *by, char *text, size_t size) {
+    const bool cut = strlen(text) == size - 1;
+    for (char *at = text; input->path && *at; at++) {
+        size_t found = path_size(at, input->path, cut);
+        if (!found)
+            continue;
+        char rest[PROBLEM_DETAIL_MAX];
+        snprintf(rest, sizeof rest, "%s", at + found);
+        snprintf(at, size - (size_t)(at - text), "%s%s", by, rest);
+        return true;
+    }
+    return false;
+}
+
+void inputs_name_files(const struct inputs *inputs, struct problem *problem) {
+    for (size_t i = 0; inputs && i < inputs->count; i++) {
+        const struct input *input = &inputs->list[i];
+        char source[96], whole[192], detail[PROBLEM_DETAIL_MAX];
+        if (input->source.job)
+            snprintf(source, sizeof source, "chunks of job %lld", (long long)input->source.job);
+        else
+            snprintf(source, sizeof source, "sha256 %s", input->digest);
+        snprintf(whole, sizeof whole, "%s (%s)", input->name, source);
+        bool field = replace_path(input, input->name, problem->field, sizeof problem->field);
+        bool told = replace_path(input, whole, problem->detail, sizeof problem->detail);
+        if (field && !told) {
+            snprintf(detail, sizeof detail, "%s", problem->detail);
+            snprintf(problem->detail, sizeof problem->detail, "%.350s (%s)", detail, source);
+        }
+    }
 }
 
 static void inputs_closed(uv_handle_t *timer) {

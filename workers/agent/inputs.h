@@ -15,6 +15,9 @@ typedef void (*inputs_done_fn)(void *context, json_t *local, const struct proble
 
 /* NULL when out of memory. */
 struct inputs *inputs_fetch(struct cache *cache, const json_t *inputs, inputs_done_fn done, void *context);
+/* What a runner says of a file here is read by people elsewhere: in the problem's texts the files' paths become
+ * the inputs' names, "inputs.data", and the digest (or the job) is told. NULL: nothing to do. */
+void inputs_name_files(const struct inputs *inputs, struct problem *problem);
 /* Lets the files go; before done was called it also cancels (done is not called then). */
 void inputs_release(struct inputs *inputs);
 
