@@ -344,6 +344,8 @@ static int read_page(struct client *client, const char *path, long long want, js
     return error;
 }
 
+/* Page by page, each with the cursor that the one before it gave: a list that grows meanwhile is read without
+ * gaps. */
 int client_list(struct client *client, const char *path, long long limit, json_t **out,
                 struct problem *problem) {
     json_t *items = json_array(), *cursor = NULL;
@@ -392,6 +394,7 @@ static size_t take_file(char *data, size_t one, size_t size, void *context) {
     return transfer->writing_failed ? 0 : size;
 }
 
+/* A file that cannot be read must not look like one that has ended: the length was announced. */
 static size_t give_file(char *data, size_t one, size_t size, void *context) {
     size_t got = fread(data, one, size, context);
     return ferror((FILE *)context) ? CURL_READFUNC_ABORT : got;

@@ -283,6 +283,7 @@ static int check_default(const struct option_spec *spec, json_t **out, struct pr
     return error;
 }
 
+/* Objects within objects are bounded by the table, not by what is given: there is no depth to check. */
 static int check_object(const struct option_spec *table, const json_t *given, json_t **out,
                         struct problem *problem) {
     const char *name;

@@ -175,6 +175,7 @@ static void reply(struct beat_call *call) {
                               watched || normal < 1 ? 1 : normal));
 }
 
+/* A lease that had lapsed is on again first, or the lines of its holder would be refused. */
 static int write_beat(struct store_tx *tx, void *arg, struct problem *problem) {
     struct beat_call *call = arg;
     int error = call->regrant ? task_regrant(tx, &call->holder, problem) : TG_OK;

@@ -99,6 +99,7 @@ static void maybe_free(struct upload *upload) {
     free(upload);
 }
 
+/* Replies once, and has what was stored removed. The upload itself stays until its writes are back. */
 static void fail(struct upload *upload, const struct problem *problem) {
     if (!upload->replied) {
         upload->replied = true;
@@ -208,6 +209,8 @@ static int keep_head(struct upload *upload, const uint8_t *data, size_t size) {
                                                           : keep_head(upload, data + take, size - take);
 }
 
+/* Cuts the body into pieces. A full piece is sent only when the next byte comes, so that the last one, which
+ * may be shorter, is always sent by body_ended. */
 static size_t take_data(void *arg, const uint8_t *data, size_t size) {
     struct upload *upload = arg;
     size_t taken = 0;
@@ -580,6 +583,8 @@ static void piece_read(void *arg, int error, const struct problem *problem) {
     http_source_wake(download->source);
 }
 
+/* A piece that cannot be read ends the reply as broken: its length was promised, so the client sees that it
+ * is cut. */
 static ssize_t pull(void *arg, uint64_t offset, void *data, size_t size) {
     struct download *download = arg;
     size_t have = download->size - download->used;

@@ -186,6 +186,7 @@ static int check_inputs(const struct submit_call *call, int place, struct submit
     return job->kind->check_inputs ? job->kind->check_inputs(job->config, job->inputs, problem) : TG_OK;
 }
 
+/* A kind that does not split is one task of one unit. */
 static void split_units(struct submitted *job) {
     job->units = job->task_units = 1;
     if (job->kind->split == SPLIT_COUNT) {
@@ -324,6 +325,7 @@ static int64_t id_of(const struct submit_call *call, struct reference reference)
     return reference.id ? reference.id : call->jobs[reference.place].id;
 }
 
+/* The checks have found every local name among the jobs before this one, so they have ids by now. */
 static void replace_locals(const struct submit_call *call, const struct submitted *job, int place) {
     const char *name;
     json_t *input;
@@ -509,6 +511,7 @@ static void release_submit(void *arg) {
     buf_free(&call->answer);
 }
 
+/* The row was copied without its strings; those of the submission are the same. */
 static int take_up(struct submit_call *call, int place) {
     struct api *api = call->call.api;
     struct submitted *job = &call->jobs[place];

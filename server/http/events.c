@@ -221,6 +221,8 @@ static ssize_t pull_event(struct client *client, void *out, size_t size) {
     return (ssize_t)count;
 }
 
+/* One thing at a time, in order of urgency: the greeting, the rest of an event or the next one, a reset, the
+ * end, a heartbeat; nothing of these: wait. */
 static ssize_t pull(void *arg, uint64_t offset, void *out, size_t size) {
     struct client *client = arg;
     if (size < 256) {
@@ -302,6 +304,8 @@ static int parse_topics(struct client *client, const char *text, struct problem 
     return TG_OK;
 }
 
+/* Where the stream begins: behind the last id that the client had; at the newest, with a reset when events
+ * lie between that the ring no longer has or that were never published; at the newest, when it names none. */
 static void set_position(struct client *client, const char *last_id) {
     struct events *events = client->events;
     client->position = events->next;

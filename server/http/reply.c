@@ -147,6 +147,7 @@ void http_reply_json(struct http_request *request, int status, json_t *value) {
     http_reply(request, status, "application/json", text, strlen(text));
 }
 
+/* Whoever is told to come back is told when; a handler that knows better has said so already. */
 static void error_headers(struct http_request *request, int error, int status) {
     if ((status == 503 || status == 429) && !given(request, "Retry-After")) {
         http_add_header(request, "Retry-After", error == TG_ERATE_LIMITED ? "1" : "2");
@@ -290,6 +291,8 @@ void http_source_wake(struct http_source *source) {
 
 /* ---- conditional requests (RFC 9110, sections 13 and 14) ---- */
 
+/* If-None-Match compares weakly (RFC 9110, 13.1.2): a W/ before the tag does not matter, so it is looked for
+ * as a part of the list. Tags are quoted digests, so none is the end of another. */
 static bool tag_listed(const char *list, const char *etag) {
     size_t size = strlen(etag);
     if (strcmp(list, "*") == 0) {
@@ -341,6 +344,8 @@ static int parse_range(const char *text, int64_t size, int64_t *first, int64_t *
     return *first < size ? 1 : -1;
 }
 
+/* Several ranges at once are not taken, which the RFC allows (14.2): then all is sent. If-Range must be the
+ * very tag; a date never is one. */
 bool http_select_range(struct http_request *request, const char *etag, int64_t size, int *status,
                        int64_t *offset, int64_t *length) {
     char text[96];

@@ -302,6 +302,7 @@ static bool bears_more(const struct http_request *request) {
     return request->received <= DISCARD_MAX || request->received - DISCARD_MAX <= request->route->body_limit;
 }
 
+/* Sets *size to what is left of the piece: MHD brings that again. */
 static enum MHD_Result take_piece(struct http_request *request, const char *data, size_t *size) {
     request->received += *size;
     request->conn->received += *size; /* what a sink leaves is counted again: it comes after a new start */

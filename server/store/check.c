@@ -199,6 +199,7 @@ static int total_sum(sqlite3_stmt *row, void *context) {
     "SELECT j.id, '" column "', j." column ", s.n FROM jobs j JOIN (SELECT j2.id AS job, (" sum              \
     ") AS n FROM jobs j2) s ON s.job = j.id WHERE j." column " <> s.n"
 
+/* Each sum that is kept, beside the same computed from the rows that it is a sum of. */
 static int check_sums(struct check *check) {
     static const char *const job_sums[] = {
         JOB_SUM("units_done", "SELECT coalesce(sum(units), 0) FROM chunks WHERE job = j2.id"),

@@ -394,6 +394,7 @@ static int next_retaining_job(struct store_tx *tx, int64_t after, struct retain_
     return 0;
 }
 
+/* A bounded piece of work, so that other writers are not held up; the caller comes again. */
 int chunk_retain(struct store_tx *tx, int64_t now_ms, int limit, int *dropped) {
     TG_ASSERT(tx->writable);
     *dropped = 0;

@@ -52,6 +52,7 @@ static int job_state_of(struct store_tx *tx, int64_t id, enum job_state *state) 
 
 /* ---- insert ---- */
 
+/* A job can only wait for jobs that are there, and they had smaller ids; so there are no circles. */
 static int insert_after(struct store_tx *tx, int64_t id, const struct job_new *job, struct problem *problem) {
     for (size_t i = 0; i < job->after_count; i++) {
         enum job_state state;
@@ -358,6 +359,7 @@ static int close_tasks(struct store_tx *tx, int64_t job, int64_t now_ms) {
     return error;
 }
 
+/* Rows of tasks that were never made stay unmade: an ended job counts them as cancelled (job_task_counts). */
 int job_end(struct store_tx *tx, int64_t id, enum job_state state, const struct problem *reason,
             int64_t now_ms, bool *changed, struct problem *problem) {
     TG_ASSERT(tx->writable && job_state_ended(state));

@@ -290,6 +290,7 @@ static bool is_held(const json_t *held, struct spool_key key) {
     return false;
 }
 
+/* Those that came back go on; those that did not are offered all the same (task.h). */
 static void settle_reclaimed(struct agent *agent, const json_t *held) {
     agent->reclaimed = true;
     for (size_t i = 0; i < agent->count; i++)
@@ -547,6 +548,7 @@ static int resume_found(struct agent *agent, const struct spool_found *found, st
     return 0;
 }
 
+/* A drain that was ordered before this spool was open holds for what is found in it, too. */
 static int open_spool(struct agent *agent, struct problem *problem) {
     char path[SPOOL_PATH_MAX];
     struct spool_found found;

@@ -156,6 +156,7 @@ static void forget(struct attempt *attempt) {
     attempt_job_start(attempt, job);
 }
 
+/* The .end file of the spool. Units and chunks are in a failure too: what was finished before it counts. */
 static json_t *end_to_json(const struct task_end *end) {
     if (!end->problem.error)
         return json_pack("{s:{s:I, s:I}}", "done", "units", (json_int_t)end->units, "chunks",

@@ -227,6 +227,7 @@ static enum color first_to_move(struct replaying *at, uint32_t node, const uint8
     return black > 0 && white == 0 ? WHITE : BLACK;
 }
 
+/* The node's setup, laid on what stands there by now. */
 static int apply_setup(struct replaying *at, uint32_t node, uint32_t first, uint32_t end) {
     uint8_t colors[BOARD_POINTS_MAX] = {0};
     const struct board *board = game_board(at->game);

@@ -110,6 +110,7 @@ static void softmax_forward(const struct reference_call *c) {
     }
 }
 
+/* dx_i = sum_j dp_j dp_j/dx_i, with dp_j/dx_i = p_j (1[i = j] - p_i) */
 static void softmax_backward(const struct reference_call *c) {
     int n = columns(c);
     for (size_t row = 0; row < rows(c); row++) {
