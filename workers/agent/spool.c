@@ -19,9 +19,9 @@
  * what we would write (name_parse writes it again and compares): a file that somebody has put here or renamed
  * is left alone, never sent and never removed.
  *
- * Not done: no list in memory. Who works on an attempt knows its chunks (attempt_private.h), and the folder
- * is listed only at the start and when an attempt is forgotten. No locks: two threads never work on one
- * attempt.
+ * Not done: no list in memory. Who works on an attempt knows its chunks (attempt_private.h), and the folder is
+ * listed only at the start and when an attempt is forgotten or set aside. No locks: two threads never work on
+ * one attempt.
  */
 #include "workers/agent/spool.h"
 

@@ -6,7 +6,8 @@
  *
  * An end is settled once (set_end): the first one counts. A runner that says `done` and then crashes is done;
  * one that we kill because its lease is lost does not fail by that. The one exception is a refused chunk
- * (task_on_refused): the coordinator does not have what that end counts, so it can no longer be told.
+ * (task_on_refused): the coordinator does not have what that end counts, so it can no longer be told. (A `done`
+ * that is refused as a whole becomes a fail in attempt_calls.c.)
  *
  * The end goes to disk (CLOSING) before the last chunks are sent (FLUSHING), not after: an agent that is
  * killed in between then knows that the attempt is over, and does not start a runner for work that is

@@ -12,8 +12,8 @@
  *     dx += a dy + b x + s      a = gamma inv,  b = -a inv dgamma / N,  s = -a dbeta / N - b mean
  *
  * and the first is the same with y = x factor + shift: each is bound by memory, so passes are what counts.
- * Three numbers a channel are all that is kept of the batch (mean and inv; the rest is worked out again from
- * x).
+ * Two numbers a channel are all that is kept of the batch (mean and inv); the rest is worked out again from x,
+ * where a rectifier on the way (c->rectify) let y through, too.
  *
  * In training the running averages move towards the mean and the unbiased variance; in inference they take
  * the place of both. That makes a training forward pass the one operator that writes to a model: so a model
