@@ -76,6 +76,37 @@ def up_plays_until_interrupted(t):
         t.contains(done.stdout.decode(), "Nothing", "what it says")
 
 
+def up_joins_what_runs(t):
+    only_with_the_release_build(t)
+    data = t.folder("data")
+    first = t.run(UP, "--port", 0, "--data", data, "--workers", 2, "--preset", "none", "--detach", timeout=120, check=0)
+    t.cleanup(t.run, DOWN, "--data", data)
+    url, token = address_in(first.stdout.decode())
+    api = harness.Api(url, token=token)
+    pids = [pid_in(data / "up" / name) for name in ("server.pid", "worker.pid")]
+    with t.subtest("it says how to get in, and what cannot take effect any more"):
+        said = t.run(UP, "--port", 1, "--data", data, "--workers", 1, "--detach", timeout=120, check=0).stdout.decode()
+        t.equal(address_in(said), (url, token), "the address")
+        t.contains(said, f"export TENGEN_SERVER={url}", "what the client needs")
+        t.contains(said, "--port 1 has no effect", "about the port")
+        t.contains(said, "--workers 1 has no effect: the agent runs already, with 2", "about the workers")
+        t.equal(api.pages("/api/v1/jobs"), [], "jobs without --preset")
+    with t.subtest("it submits the preset and follows it; Ctrl-C stops nothing"):
+        joined = t.start(UP, "--port", 0, "--data", data, "--preset", "selfplay-9x9")
+        harness.wait_for(lambda: re.search(r"\d+/1000 games", joined.log()), 120, "the progress")
+        t.true("no effect" not in joined.log(), "any free port, and no number of workers, are what there is")
+        os.killpg(joined.pid, signal.SIGINT)
+        t.equal(joined.wait(30), 130, "exit code after an interrupt")
+        t.equal([alive(pid) for pid in pids], [True, True], "what still runs")
+        t.equal([job["name"] for job in api.pages("/api/v1/jobs")], ["9x9 self-play"], "jobs")
+    with t.subtest("an agent that ended is started again as it was"):
+        os.kill(pids[1], signal.SIGKILL)
+        harness.wait_for(lambda: not alive(pids[1]), 30, "the agent's end")
+        t.run(UP, "--data", data, "--detach", timeout=120, check=0)
+        command = harness.pathlib.Path(f"/proc/{pid_in(data / 'up' / 'worker.pid')}/cmdline").read_text().split("\0")
+        t.equal(command[command.index("--runners"):][:2], ["--runners", "2"], "its runners")
+
+
 def the_default_is_a_policy(t):
     only_with_the_release_build(t)
     data = t.folder("data")
@@ -151,4 +182,4 @@ def npm_packages_run_on_debians_node(t):
 
 if __name__ == "__main__":
     harness.run(npm_packages_run_on_debians_node, down_kills_no_stranger, wrong_arguments_are_refused,
-                up_plays_until_interrupted, the_default_is_a_policy, timeout=700)
+                up_plays_until_interrupted, up_joins_what_runs, the_default_is_a_policy, timeout=700)
