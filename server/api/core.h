@@ -50,12 +50,14 @@ struct api {
     char *coordinator; /* the database's id: 32 hex digits */
     int64_t started_ms;
     bool stopping;
-    bool disk_full;   /* as the log has said last */
-    int open_handles; /* while closing */
+    bool disk_full;    /* as the log has said last */
+    bool disk_changed; /* disk_full has, and who waits for work has not heard it yet */
+    int open_handles;  /* while closing */
 
     uv_poll_t deliver; /* the store has finished something, and said so by deliver_fd */
     int deliver_fd;
     uv_timer_t clock;    /* the scheduler's next lapse or end of back-off */
+    uv_timer_t space;    /* looks at the free space of the disk */
     uv_timer_t chores;   /* writes back, drops what is not retained, looks for silent workers */
     uv_idle_t turn;      /* active for one turn of the loop after the scheduler was changed */
     uint64_t generation; /* of the scheduler when parked workers were last offered work */
@@ -110,8 +112,9 @@ int64_t api_now(void);           /* the clock that the scheduler is told */
 void api_chore(struct api *api); /* something is to be written back soon, or somebody may fall silent */
 
 void api_write_back(struct api *api); /* turn.c: does it now */
-/* Whether less than the floor is free. The log says so once for each change. */
+/* Whether less than the floor is free. At each change the log says so, and who waits for work hears it. */
 bool api_disk_full(struct api *api);
+void api_watch_space(struct api *api); /* turn.c: asks it every few seconds */
 
 json_t *null_or_ms(int64_t ms);
 json_t *null_or_text_json(const char *text); /* parses stored JSON text; null when NULL */

@@ -73,7 +73,8 @@ HANDLER(metrics); /* metrics.c */
 #undef HANDLER
 
 /* What one file tells another. */
-void leases_offer(struct api *api);                         /* leases.c: parked workers ask again */
+void leases_offer(struct api *api);  /* leases.c: parked workers ask again */
+void leases_answer(struct api *api); /* leases.c: no parked call waits any longer, work or not */
 void leases_refuse(struct api *api, struct parked *parked); /* the worker has gone another way */
 void streams_wake(struct api *api, struct job *job); /* streams.c: a chunk was stored, or the job ended */
 int schedule_job(struct api *api, const struct job_row *row, const int64_t *after,

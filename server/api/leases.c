@@ -10,6 +10,8 @@
  *     parked ---- the scheduler's generation has moved and there is something (offer) -------+
  *        |
  *        +------- wait_s over, its state changed, another call of this worker --> answer, empty
+ *        |
+ *        +------- the disk has become nearly full, or has room again --> answer with work or the new reason
  *
  * The order of confirm and grant matters: what a worker names in `holding` must be known as held before it is
  * decided whether anything is free, or it could be given its own lapsed task as a new attempt.
@@ -354,6 +356,22 @@ void leases_offer(struct api *api) {
     while ((worker = fleet_next(api->fleet, &at))) {
         if (worker->parked) {
             offer(api, worker->parked);
+        }
+    }
+}
+
+void leases_answer(struct api *api) {
+    size_t at = 0;
+    struct worker *worker;
+    while ((worker = fleet_next(api->fleet, &at))) {
+        if (worker->parked) {
+            struct lease_call *call = worker->parked->lease;
+            if (!http_peer_is_gone(call->call.request)) {
+                grant(call);
+            }
+            unpark(call);
+            call->full = true;
+            answer_when_written(call);
         }
     }
 }

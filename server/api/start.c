@@ -190,7 +190,7 @@ static void free_api(struct api *api) {
     free(api);
 }
 
-enum { HANDLES = 5 };
+enum { HANDLES = 6 };
 
 static void on_closed(uv_handle_t *handle) {
     struct api *api = handle->data;
@@ -212,6 +212,7 @@ static void close_handles(struct api *api) {
     api->events = NULL;
     uv_close((uv_handle_t *)&api->deliver, on_closed);
     uv_close((uv_handle_t *)&api->clock, on_closed);
+    uv_close((uv_handle_t *)&api->space, on_closed);
     uv_close((uv_handle_t *)&api->chores, on_closed);
     uv_close((uv_handle_t *)&api->turn, on_closed);
     uv_close((uv_handle_t *)&api->waits.timer, on_waits_closed);
@@ -233,9 +234,10 @@ static void make_handles(struct api *api) {
     uv_poll_init(api->loop, &api->deliver, api->deliver_fd);
     uv_poll_start(&api->deliver, UV_READABLE, on_deliver);
     uv_timer_init(api->loop, &api->clock);
+    uv_timer_init(api->loop, &api->space);
     uv_timer_init(api->loop, &api->chores);
     uv_idle_init(api->loop, &api->turn);
-    api->deliver.data = api->clock.data = api->chores.data = api->turn.data = api;
+    api->deliver.data = api->clock.data = api->space.data = api->chores.data = api->turn.data = api;
     waits_init(&api->waits, api->loop);
 }
 
@@ -291,6 +293,7 @@ int api_open(uv_loop_t *loop, const struct api_settings *settings, struct api **
 void api_serve(struct api *api, struct http_server *http) {
     api->http = http;
     api_changed(api);
+    api_watch_space(api);
     api_chore(api);
 }
 

@@ -13,7 +13,13 @@
 
 #include <stdlib.h>
 
-enum { CHORES_MS = 60000, RETAIN_ROWS = 256, RETAIN_STATES = 4, KEEP_KEYS_MS = 24 * 3600 * 1000 };
+enum {
+    CHORES_MS = 60000,
+    SPACE_MS = 5000,
+    RETAIN_ROWS = 256,
+    RETAIN_STATES = 4,
+    KEEP_KEYS_MS = 24 * 3600 * 1000
+};
 
 /* ---- lapses ---- */
 
@@ -107,6 +113,11 @@ static void on_turn(uv_idle_t *idle) {
         api->generation = sched_generation(api->sched);
         jobs_weather(api->jobs);
         leases_offer(api);
+    }
+    if (api->disk_changed) {
+        api->disk_changed = false;
+        jobs_weather(api->jobs);
+        leases_answer(api);
     }
     arm_clock(api);
 }
@@ -219,6 +230,10 @@ bool api_disk_full(struct api *api) {
         return false;
     }
     unsigned long long free_mib = space.free_bytes >> 20, floor_mib = api->settings.free_floor >> 20;
+    if (space.full != api->disk_full) {
+        api->disk_changed = true;
+        api_changed(api);
+    }
     if (space.full && !api->disk_full) {
         log_warn("api", "%llu MiB are free on the disk, less than %llu: no new work is handed out", free_mib,
                  floor_mib);
@@ -229,10 +244,17 @@ bool api_disk_full(struct api *api) {
     return space.full;
 }
 
+static void on_space(uv_timer_t *timer) {
+    api_disk_full(timer->data);
+}
+
+void api_watch_space(struct api *api) {
+    uv_timer_start(&api->space, on_space, 0, SPACE_MS);
+}
+
 /* Chunks grow too old also while nobody works, so the timer always runs. */
 static void on_chores(uv_timer_t *timer) {
     struct api *api = timer->data;
-    api_disk_full(api);
     api_write_back(api);
     uv_timer_start(&api->chores, on_chores, CHORES_MS, 0);
     if (look_for_silent(api)) {

@@ -653,6 +653,30 @@ def a_full_disk(t):
     unharmed(t, server, jobs=1)
 
 
+def who_waits_hears_of_the_disk_at_once(t):
+    data = small_disk(t, "8m")
+    server = t.server(data=data, free_floor_mib=1)
+    worker = harness.FakeWorker(server.api)
+    ballast = data / "ballast"
+
+    def fill_up():
+        with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def suspended():
+        found = re.search(rb"tengen_http_requests_suspended (\d+)\n", server.api.get("/metrics").body)
+        return int(found[1])
+
+    alone = suspended()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for change, reason in ((fill_up, "the coordinator's disk is nearly full"), (ballast.unlink, "no job is queued")):
+            answer = pool.submit(worker.lease, 1, 60)
+            harness.wait_for(lambda: suspended() > alone, 30, "the long poll")
+            change()
+            t.equal(answer.result(30 * harness.SLOW).get("wait_reason"), reason, f"what it hears when {change.__name__} is done")
+
+
 def an_agent_keeps_what_a_full_disk_refuses(t):
     data = small_disk(t, "8m")
     server = t.server(data=data, free_floor_mib=1, lease_s=3)
@@ -683,5 +707,6 @@ if __name__ == "__main__":
     harness.run(bodies_of_jobs, queries_and_paths, workers_and_results, more_workers_than_may_be, tokens_and_roles, no_http_at_all,
                 plain_words_to_a_tls_port, bodies_that_do_not_come,
                 more_bodies_than_there_is_memory_for, how_to_join, too_many_requests, starting, a_database_from_a_newer_version,
-                no_database_of_ours, a_read_only_folder, a_full_disk, an_agent_keeps_what_a_full_disk_refuses,
+                no_database_of_ours, a_read_only_folder, a_full_disk, who_waits_hears_of_the_disk_at_once,
+                an_agent_keeps_what_a_full_disk_refuses,
                 timeout=120)
