@@ -178,7 +178,7 @@ def task_file(t, name, kind, config, inputs, **more):
 
 def train(t, data, out, config=None, code=0, inputs=None, **more):
     path = task_file(t, "train", "classify", dict(CONFIG, **(config or {})), dict(inputs or {}, data=data), **more)
-    done = t.tool("tengen-run", path, "--text", "--out", out)
+    done = t.tool("tengen-run", path, "--json", "--out", out)
     t.equal(done.returncode, code, f"the exit code ({done.stderr})")
     return done
 
@@ -201,7 +201,7 @@ def it_learns_and_reports(t):
     with t.subtest("evaluate gives the same"):
         other = pathlib.Path(t.folder("other"))
         path = task_file(t, "score", "evaluate", {"seed": 1}, {"network": out / "checkpoint.safetensors", "data": data})
-        t.tool("tengen-run", path, "--text", "--out", other, check=0)
+        t.tool("tengen-run", path, "--json", "--out", other, check=0)
         found = json.loads((other / "summary.json").read_text())
         t.equal((found["test_accuracy"], found["test_loss"]), (summary["test_accuracy"], summary["test_loss"]),
                 "its scores")
@@ -211,7 +211,7 @@ def it_learns_and_reports(t):
         with t.subtest(f"evaluate names its figures by what it scores: {what}"):
             other = pathlib.Path(t.folder("other"))
             path = task_file(t, "score", "evaluate", {"part": part}, {"network": out / "checkpoint.safetensors", "data": data_set})
-            t.tool("tengen-run", path, "--text", "--out", other, check=0)
+            t.tool("tengen-run", path, "--json", "--out", other, check=0)
             found = json.loads((other / "summary.json").read_text())
             t.equal(set(found), {prefix + name for name in ("accuracy", "accuracy_low", "accuracy_high", "loss", "top5", "images")},
                     "the figures")
@@ -279,9 +279,9 @@ def a_killed_run_goes_on_bit_for_bit(t):
     for attempt in range(8):
         more = {"resume": resume} if kills else {}
         path = task_file(t, "train", "classify", dict(CONFIG, **config), {"data": data}, **more)
-        runner = t.start(harness.program("tengen-run"), path, "--text", "--out", part) if attempt < 2 else None
+        runner = t.start(harness.program("tengen-run"), path, "--json", "--out", part) if attempt < 2 else None
         if runner is None:
-            t.tool("tengen-run", path, "--text", "--out", part, check=0)
+            t.tool("tengen-run", path, "--json", "--out", part, check=0)
             ended = True
             break
         limit = time.monotonic() + 20 * harness.SLOW
@@ -336,7 +336,7 @@ def bad_tasks_are_refused(t):
     for what, kind, config, inputs, field, text in cases:
         with t.subtest(what):
             path = task_file(t, "bad", kind, config, inputs)
-            done = t.tool("tengen-run", path, "--text", "--out", t.folder("bad"))
+            done = t.tool("tengen-run", path, "--json", "--out", t.folder("bad"))
             t.equal(done.returncode, 1, f"the exit code ({done.stdout[-300:]})")
             last = json.loads(done.stdout.splitlines()[-1])
             t.equal(last["type"], "fail", "the last line")

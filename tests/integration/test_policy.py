@@ -22,7 +22,7 @@ def trained(t):
     folder = pathlib.Path(t.folder("train"))
     (folder / "games.sgf").write_text(GAMES)
     document = task(t, "sl-policy", CONFIG, {"games": str(folder / "games.sgf")}, units=1)
-    t.tool("tengen-run", document, "--text", "--out", folder, check=0)
+    t.tool("tengen-run", document, "--json", "--out", folder, check=0)
     return folder
 
 
@@ -59,10 +59,10 @@ def trains_scores_and_plays(t):
         config = {"games": 2, "games_per_task": 2, "board": 5, "a": {"type": "puct", "playouts": 20},
                   "b": {"type": "policy"}, "opening_moves": 2}
         document = task(t, "match", config, {"a_network": str(network), "b_network": str(network)})
-        done = t.tool("tengen-run", document, "--text", check=0)
+        done = t.tool("tengen-run", document, "--json", check=0)
         t.contains(done.stdout, b'"done"', "the end")
         document = task(t, "match", config, {"a_network": str(network)})
-        done = t.tool("tengen-run", document, "--text", check=1)
+        done = t.tool("tengen-run", document, "--json", check=1)
         t.contains(done.stdout + done.stderr, b"inputs.b_network", "the missing input")
 
 

@@ -40,7 +40,7 @@ def run(t, folder, resume=None, **config):
         document["resume"] = {name: str(resume / f"{name}.safetensors") for name in ("checkpoint", "state")}
     task = folder / "task.json"
     task.write_text(json.dumps(document))
-    t.tool("tengen-run", task, "--text", "--out", folder, check=0)
+    t.tool("tengen-run", task, "--json", "--out", folder, check=0)
     return json.loads((folder / "summary.json").read_text())
 
 

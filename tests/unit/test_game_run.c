@@ -91,7 +91,7 @@ static struct game_plan plan_of(int size) {
 static void run(const struct game_plan *plan) {
     struct problem problem = {0};
     int null = open("/dev/null", O_WRONLY);
-    struct port *port = port_create(-1, null, false);
+    struct port *port = port_create(-1, null, PORT_FRAMES);
     assert_int_equal(game_run(plan, &record, &problem), 0);
     port_destroy(port);
     close(null);
@@ -311,7 +311,7 @@ static struct sent run_match(int units_done) {
                   5, "a", "playouts", 30, "b", "type", "uct", "playouts", 10);
     assert_non_null(document);
     assert_int_equal(task_parse(document, &task, &problem), 0);
-    struct port *port = port_create(-1, fd, false);
+    struct port *port = port_create(-1, fd, PORT_FRAMES);
     assert_int_equal(match_run(&task, port, &problem), 0);
     assert_int_equal(port_units(port), 6 - units_done);
     port_destroy(port);

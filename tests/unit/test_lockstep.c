@@ -54,7 +54,7 @@ static int run_seeded(int seed, const char *kind, const char *config, const char
     if (task_parse(document, &task, problem))
         fail_msg("%s: %s", problem->field, problem->detail);
     const int null = open("/dev/null", O_WRONLY);
-    struct port *port = port_create(-1, null, false);
+    struct port *port = port_create(-1, null, PORT_FRAMES);
     mkdir(folder, 0700);
     port_keep(port, folder);
     const int error =

@@ -55,7 +55,7 @@ static size_t read_file(const char *name, uint8_t *bytes, size_t room) {
 static struct port *open_port(int *fd) {
     *fd = open(path_of("frames"), O_RDWR | O_CREAT | O_TRUNC, 0600);
     assert_true(*fd >= 0);
-    struct port *port = port_create(-1, *fd, false);
+    struct port *port = port_create(-1, *fd, PORT_FRAMES);
     assert_non_null(port);
     return port;
 }
@@ -86,6 +86,52 @@ static json_t *open_chunk(const struct frame *frame, int seq, struct buf *body) 
     json_t *header = json_incref(view.header);
     chunk_view_free(&view);
     return header;
+}
+
+static json_t *game_header(const char *result, const char *reason, const char *note) {
+    return json_pack("{s:s, s:i, s:{}, s:{s:s, s:i, s:s, s:s, s:s}}", "type", "game", "units", 1, "counters",
+                     "game", "result", result, "moves", 61, "reason", reason, "note", note, "sgf", "(;)");
+}
+
+static void send_game(struct port *port, const char *result, const char *reason, const char *note) {
+    json_t *header = game_header(result, reason, note);
+    assert_int_equal(port_chunk(port, header, NULL, 0), 0);
+    json_decref(header);
+}
+
+/* Everything that a run sends, as one sees it. */
+static void test_lines_for_people(void **state) {
+    uint8_t told[4096] = {0};
+    struct problem problem = {0};
+    int fd = open(path_of("frames"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    struct port *port = port_create(-1, fd, PORT_TEXT);
+    assert_non_null(port);
+    port_hello(port);
+    port_progress(port, NULL);
+    send_game(port, "B+3.5", "score", "");
+    send_game(port, "W+R", "resign", "it said \x1b[1m");
+    port_progress(port, NULL);
+    port_metric(port, "loss", 100, 1.25);
+    port_metric(port, "samples_per_s", 100, 12345);
+    port_metric(port, "loss", 200, 0.5);
+    write_file("in", "the network", 11);
+    port_checkpoint(port, "checkpoint", 200, path_of("in"));
+    port_metric(port, "test_accuracy", 200, 1);
+    port_units_done(port, 1);
+    port_done(port);
+    problem_set(&problem, TG_EINVALID, "config.komi", "is odd");
+    port_fail(port, &problem);
+    port_destroy(port);
+    close(fd);
+    read_file("frames", told, sizeof told - 1);
+    assert_string_equal((char *)told, "game 1: B+3.5, 61 moves, by score\n"
+                                      "game 2: W+R, 61 moves, by resignation: it said  [1m\n"
+                                      "step 100: loss 1.25, samples_per_s 12345\n"
+                                      "step 200: loss 0.5\n"
+                                      "checkpoint \"checkpoint\" of step 200\n"
+                                      "step 200: test_accuracy 1\n"
+                                      "done: 2 games\n"
+                                      "failed after 2 games: config.komi: is odd\n");
 }
 
 static void test_checkpoints_are_chunks(void **state) {
@@ -243,6 +289,7 @@ static void test_resume_is_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lines_for_people, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_checkpoints_are_chunks, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_report_has_the_newest_step, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_bad_calls_send_nothing, make_folder, remove_folder),

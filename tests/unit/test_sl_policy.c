@@ -179,7 +179,7 @@ static int run_task(json_t *config, json_t *inputs, json_t *resume, struct probl
     if (task_parse(document, &task, problem))
         fail_msg("%s: %s", problem->field, problem->detail);
     const int null = open("/dev/null", O_WRONLY);
-    struct port *port = port_create(-1, null, false);
+    struct port *port = port_create(-1, null, PORT_FRAMES);
     mkdir(folder, 0700);
     port_keep(port, folder);
     const int error = sl_policy_run(&task, port, problem);
@@ -342,7 +342,7 @@ static void test_what_is_done_is_not_done_again(void **state) {
                   "units_done", 1, "config", tiny(2), "inputs", "games", "no such file");
     assert_int_equal(task_parse(document, &task, &problem), 0);
     const int null = open("/dev/null", O_WRONLY);
-    struct port *port = port_create(-1, null, false);
+    struct port *port = port_create(-1, null, PORT_FRAMES);
     assert_int_equal(sl_policy_run(&task, port, &problem), 0);
     assert_int_equal(port_units(port), 0);
     port_destroy(port);
@@ -361,7 +361,7 @@ static void test_a_stream_of_games_is_read_back(void **state) {
                   6, "games_per_task", 6, "board", 5, "player", "playouts", 20);
     assert_int_equal(task_parse(document, &task, &problem), 0);
     const int null = open("/dev/null", O_WRONLY);
-    struct port *port = port_create(-1, null, false);
+    struct port *port = port_create(-1, null, PORT_FRAMES);
     mkdir(folder, 0700);
     unlink("test_sl_policy/chunks.bin");
     port_keep(port, folder);

@@ -155,7 +155,7 @@ static json_t *run_task(const char *folder, const char *config, int *error, stru
     if (*error)
         return NULL;
     int null = open("/dev/null", O_WRONLY);
-    struct port *port = port_create(-1, null, false);
+    struct port *port = port_create(-1, null, PORT_FRAMES);
     port_keep(port, folder);
     *error = seq2seq_run(&task, port, problem);
     port_destroy(port);

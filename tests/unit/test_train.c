@@ -125,7 +125,7 @@ static void attempt_with(const char *description, struct set *set, const struct 
     int null = open("/dev/null", O_WRONLY);
     *out = (struct attempt){0};
     assert_int_equal(network_create(text, true, options->seed, &network, &out->problem), 0);
-    set->port = port_create(-1, null, true);
+    set->port = port_create(-1, null, PORT_TEXT);
     port_keep(set->port, folder);
     out->error = train_run(&network, options, with, set, set->port, &out->result, &out->problem);
     sha256(network.model.values, graph_value_count(network.graph) * sizeof(float), out->digest);

@@ -29,6 +29,9 @@ static int help(FILE *out) {
             "  tengen-run -                     take the task as a frame from stdin, as the agent does\n");
     for (int i = 0; i < COMMANDS; i++)
         fprintf(out, "  tengen-run %-21s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\nTASK.json is {\"kind\": NAME, \"config\": {...}, \"inputs\": {NAME: PATH}, \"units\": N, "
+                 "\"seed\": N}; only kind is needed.\n"
+                 "Without units it is the whole job: all games of its config, or the one training.\n");
     fprintf(out, "\nEach command takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage.\n");
     return out == stdout ? RUN_OK : RUN_USAGE;
 }

@@ -31,7 +31,12 @@ static const struct option_spec task_options[] = {
      .type = OPTION_BOOL,
      .initial = "false",
      .flag_only = true,
-     .help = "write lines for people instead of frames"},
+     .help = "write lines for people instead of frames: one a game, one for the metrics of a step"},
+    {.name = "json",
+     .type = OPTION_BOOL,
+     .initial = "false",
+     .flag_only = true,
+     .help = "write a line of JSON for each frame, without its body (scripts/plot draws the metrics)"},
     {.name = "out",
      .type = OPTION_STRING,
      .value = "DIR",
@@ -91,8 +96,8 @@ static int run_task(struct port *port, const json_t *document, struct problem *p
 }
 
 /* Runs it and says how it ended. A task that was told to stop is not heard any more: that is a failure, too.
- */
-static int conduct(struct port *port, const json_t *document) {
+ * Lines for people on a terminal have the reason: there stderr does not say it again. */
+static int conduct(struct port *port, const json_t *document, enum port_form form) {
     struct problem problem = {0};
     int error = run_task(port, document, &problem);
     if (!error)
@@ -102,7 +107,8 @@ static int conduct(struct port *port, const json_t *document) {
     if (!problem.error)
         problem_set(&problem, error, NULL, "%s", tg_error_title(error));
     port_fail(port, &problem);
-    run_complain("task", &problem);
+    if (form != PORT_TEXT || !isatty(STDOUT_FILENO))
+        run_complain("task", &problem);
     return RUN_FAILED;
 }
 
@@ -127,7 +133,7 @@ static int make_folder(const char *out, struct problem *problem) {
     return problem_set(problem, TG_EIO, "--out", "%.200s cannot be made: %s", out, strerror(errno));
 }
 
-static int run_file(const char *path, const json_t *options, bool text) {
+static int run_file(const char *path, const json_t *options, enum port_form form) {
     struct problem problem = {0};
     json_t *document = json_read_file(path, TASK_BYTES_MAX, &problem);
     int error = document ? 0 : problem.error;
@@ -138,7 +144,7 @@ static int run_file(const char *path, const json_t *options, bool text) {
     const char *out = option_string(options, "out");
     if (!error)
         error = make_folder(out, &problem);
-    struct port *port = error ? NULL : port_create(-1, STDOUT_FILENO, text);
+    struct port *port = error ? NULL : port_create(-1, STDOUT_FILENO, form);
     int code = RUN_USAGE;
     if (error) {
         run_complain("task", &problem);
@@ -147,7 +153,7 @@ static int run_file(const char *path, const json_t *options, bool text) {
         if (out[0])
             port_keep(port, out);
         port_hello(port);
-        code = conduct(port, document);
+        code = conduct(port, document, form);
     }
     port_destroy(port);
     json_decref(document);
@@ -155,17 +161,17 @@ static int run_file(const char *path, const json_t *options, bool text) {
 }
 
 /* The engines of a task that came from the agent are the agent's own; nothing is added. */
-static int run_frames(bool text) {
+static int run_frames(enum port_form form) {
     struct problem problem = {0};
     json_t *document = NULL;
-    struct port *port = port_create(STDIN_FILENO, STDOUT_FILENO, text);
+    struct port *port = port_create(STDIN_FILENO, STDOUT_FILENO, form);
     if (!port)
         return RUN_FAILED;
     watch_signals(port, false);
     port_hello(port);
     int code = RUN_FAILED;
     if (port_receive_task(port, &document, &problem) == 0) {
-        code = conduct(port, document);
+        code = conduct(port, document, form);
     } else {
         port_fail(port, &problem);
         run_complain("task", &problem);
@@ -177,18 +183,23 @@ static int run_frames(bool text) {
 
 int command_task(int argc, char **argv) {
     json_t *options, *words;
-    int code = run_options("TASK.json [--text] [--out DIR] [--engine NAME=COMMAND]... | -", task_options,
-                           argc, argv, &options, &words);
+    int code = run_options("TASK.json [--text|--json] [--out DIR] [--engine NAME=COMMAND]... | -",
+                           task_options, argc, argv, &options, &words);
     if (code || !options)
         return code;
     const char *path = json_string_value(json_array_get(words, 0));
+    bool text = option_bool(options, "text"), json = option_bool(options, "json");
+    enum port_form form = text ? PORT_TEXT : json ? PORT_JSON : PORT_FRAMES;
     if (json_array_size(words) != 1) {
         fprintf(stderr, "tengen-run: expected one task file, or - (tengen-run --help)\n");
         code = RUN_USAGE;
+    } else if (text && json) {
+        fprintf(stderr, "tengen-run: --text and --json are two forms: give one of them\n");
+        code = RUN_USAGE;
     } else if (strcmp(path, "-") == 0) {
-        code = run_frames(option_bool(options, "text"));
+        code = run_frames(form);
     } else {
-        code = run_file(path, options, option_bool(options, "text"));
+        code = run_file(path, options, form);
     }
     json_decref(options);
     json_decref(words);

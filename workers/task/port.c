@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,14 @@
 #include "proto/wire/frame.h"
 #include "proto/wire/json.h"
 #include "workers/task/keep.h"
+#include "workers/task/people.h"
 
 enum { PROGRESS_MS = 250, ALIVE_MS = 10000, READ_BYTES = 65536 };
 
 struct port {
     int in_fd, out_fd;
-    bool text;
+    enum port_form form;
+    struct people people; /* PORT_TEXT */
     struct frame_decoder decoder;
     volatile sig_atomic_t order; /* enum order */
     int64_t seq, units;
@@ -42,13 +45,13 @@ struct port {
     json_t *live;        /* the last that was given, owned */
 };
 
-struct port *port_create(int in_fd, int out_fd, bool text) {
+struct port *port_create(int in_fd, int out_fd, enum port_form form) {
     struct port *port = calloc(1, sizeof(*port));
     if (!port)
         return NULL;
     port->in_fd = in_fd;
     port->out_fd = out_fd;
-    port->text = text;
+    port->form = form;
     port->progress_ms = clock_monotonic_ms() - PROGRESS_MS;
     frame_decoder_init(&port->decoder);
     return port;
@@ -58,6 +61,7 @@ void port_destroy(struct port *port) {
     if (!port)
         return;
     frame_decoder_free(&port->decoder);
+    people_free(&port->people);
     json_decref(port->live);
     free(port);
 }
@@ -167,24 +171,23 @@ static int write_text(struct port *port, const char *text, size_t size) {
     return 0;
 }
 
-static int send_line(struct port *port, const char *line) {
-    int error = write_text(port, line, strlen(line));
-    if (error)
-        port_interrupt(port, ORDER_STOP);
-    return error;
-}
-
-/* For people: the header without what would fill the screen. */
-static int send_as_text(struct port *port, const json_t *header) {
+/* The header without what would fill the screen. */
+static int append_json_line(const json_t *header, struct buf *out) {
     json_t *shown = json_deep_copy(header);
     json_object_del(shown, "live");
     json_object_del(json_object_get(shown, "game"), "sgf");
-    char *line = json_text(shown);
-    int error = line ? send_line(port, line) : TG_ENO_MEMORY;
-    if (!error)
-        error = send_line(port, "\n");
-    free(line);
+    int error = shown ? json_append(out, shown) : TG_ENO_MEMORY;
     json_decref(shown);
+    return error ? error : buf_append_text(out, "\n");
+}
+
+static int send_lines(struct port *port, const json_t *header) {
+    struct buf lines = BUF_INIT;
+    int error = port->form == PORT_TEXT ? people_tell(&port->people, header, &lines)
+                                        : append_json_line(header, &lines);
+    if (!error)
+        error = write_text(port, (const char *)lines.data, lines.size);
+    buf_free(&lines);
     return error;
 }
 
@@ -192,7 +195,8 @@ static int send_as_text(struct port *port, const json_t *header) {
 static int send_frame(struct port *port, json_t *header, const void *body, size_t body_size) {
     if (!header)
         return TG_ENO_MEMORY;
-    int error = port->text ? send_as_text(port, header) : frame_write(port->out_fd, header, body, body_size);
+    int error = port->form == PORT_FRAMES ? frame_write(port->out_fd, header, body, body_size)
+                                          : send_lines(port, header);
     json_decref(header);
     if (error)
         port_interrupt(port, ORDER_STOP);
@@ -233,7 +237,8 @@ static int send_chunk(struct port *port, const json_t *header, const struct buf 
     json_int_t units = json_integer_value(json_object_get(header, "units"));
     json_t *frame =
         json_pack("{s:s, s:I, s:I}", "type", "chunk", "seq", (json_int_t)port->seq, "units", units);
-    for (size_t i = 0; frame && (port->text || port->folder) && i < sizeof(shown) / sizeof(shown[0]); i++)
+    for (size_t i = 0;
+         frame && (port->form != PORT_FRAMES || port->folder) && i < sizeof(shown) / sizeof(shown[0]); i++)
         if (json_object_get(header, shown[i]))
             json_object_set(frame, shown[i], json_object_get(header, shown[i]));
     int error = send_frame(port, frame, encoded->data, encoded->size);

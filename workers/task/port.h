@@ -1,6 +1,7 @@
 /* port.h - a runner's connection to its agent: results go out as frames, orders come in.
  *
- * Frames are docs/protocol.md's; a port for people writes a line of text for each instead. Everything is
+ * Frames are docs/protocol.md's; by hand, each may be a line of JSON without its body instead, or what people
+ * read of it (people.h). Everything is
  * written at once (blocking): when port_chunk() has returned, the unit is the agent's. Orders are looked for
  * without waiting, and a runner that waits for something else can wait for port_fd() too.
  *
@@ -10,7 +11,6 @@
 #ifndef TENGEN_TASK_PORT_H
 #define TENGEN_TASK_PORT_H
 
-#include <stdbool.h>
 #include <jansson.h>
 #include "proto/base/error.h"
 
@@ -22,8 +22,14 @@ enum order {
 
 struct port;
 
+enum port_form {
+    PORT_FRAMES,
+    PORT_JSON, /* a line for each frame's header, without what would fill the screen */
+    PORT_TEXT,
+};
+
 /* in_fd: where orders come from, -1 when nowhere. Ignore SIGPIPE before. NULL: out of memory. */
-struct port *port_create(int in_fd, int out_fd, bool text);
+struct port *port_create(int in_fd, int out_fd, enum port_form form);
 void port_destroy(struct port *port);
 
 /* The first frame of an agent. Waits for it. The caller owns *task. */
