@@ -85,10 +85,11 @@ static void test_silence(void **state) {
 
 static void test_nonsense(void **state) {
     check(LOOP("echo hello; echo;"), LONG_MS, GTP_NONSENSE, "hello");
+    check("cat", LONG_MS, GTP_NONSENSE, "1 name"); /* an echo has no empty line */
     check(LOOP("echo \"=99 name\"; echo;"), LONG_MS, GTP_NONSENSE, "=99");
     check(LOOP("echo \"= name\"; echo;"), LONG_MS, GTP_NONSENSE, "= name");
-    check("while true; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done", LONG_MS,
-          GTP_NONSENSE, "longer than");
+    check("printf '=1 '; while true; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done",
+          LONG_MS, GTP_NONSENSE, "longer than");
 }
 
 /* Far more on stderr than a pipe or the log should take; the engine is not held up by it. */

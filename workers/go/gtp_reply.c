@@ -53,13 +53,23 @@ static void copy_trimmed(char *text, const char *from) {
     text[size] = 0;
 }
 
+/* What cannot be the beginning of a reply is bad as soon as its line has ended: nobody waits for an empty line
+ * that may never come. The length of that line, or 0. */
+static size_t find_bad_line(const struct buf *in) {
+    if (in->size == 0 || in->data[0] == '=' || in->data[0] == '?')
+        return 0;
+    const uint8_t *end = memchr(in->data, '\n', in->size);
+    return end ? (size_t)(end - in->data) + 1 : 0;
+}
+
 enum gtp_reply_kind gtp_replies_next(struct gtp_replies *replies, unsigned id, char text[GTP_REPLY_MAX + 1]) {
     struct buf *in = &replies->in;
-    size_t length = find_end(replies);
+    const size_t bad = find_bad_line(in);
+    size_t length = bad ? bad : find_end(replies);
     if (!length)
         return GTP_REPLY_NONE;
     char *reply = (char *)in->data;
-    reply[length - 2] = 0;
+    reply[length - (bad ? 1 : 2)] = 0;
     const char *rest = after_id(reply, id);
     copy_trimmed(text, rest ? rest : reply);
     const enum gtp_reply_kind kind = !rest             ? GTP_REPLY_BAD

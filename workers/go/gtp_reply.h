@@ -4,7 +4,7 @@
  *     "=7 E5\n\n"  "?8 unknown command\n\n"  "=9 first line\nsecond line\n\n"
  *
  * As the standard's 2.2 asks, tabs become spaces and other control characters go. Empty lines before a reply
- * are forgiven. One thread.
+ * are forgiven; any other line there is a bad reply by itself. One thread.
  */
 #ifndef TENGEN_GO_GTP_REPLY_H
 #define TENGEN_GO_GTP_REPLY_H
