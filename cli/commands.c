@@ -379,7 +379,8 @@ static int help_overview(void) {
 }
 
 static int help_command(const struct command *command) {
-    printf("usage: tengen %s %s\n\n%s.\n", command->name, command->words, command->summary);
+    printf("usage: tengen %s%s%s\n\n%s.\n", command->name, command->words[0] ? " " : "", command->words,
+           command->summary);
     if (command->program) {
         printf("All further arguments go to %s%s%s:\n\n", command->program, command->program_word ? " " : "",
                command->program_word ? command->program_word : "");

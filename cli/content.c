@@ -133,6 +133,12 @@ static int open_source(const char *path, bool folders, FILE **file, int64_t *siz
     return *file ? 0 : problem_set(problem, TG_EIO, path, "cannot be read: %s", strerror(errno));
 }
 
+/* What the server calls the body, or the header of it, is the file for who sent it. */
+static void name_path(struct problem *problem, const char *path) {
+    if (strcmp(problem->field, "body") == 0 || strcmp(problem->field, "header") == 0)
+        snprintf(problem->field, sizeof problem->field, "%s", path);
+}
+
 static int add(const struct invocation *invocation, const char *method, const char *where, bool folders,
                json_t **out) {
     const char *path = invocation_word(invocation, 1), *given = option_string(invocation->options, "name");
@@ -153,6 +159,8 @@ static int add(const struct invocation *invocation, const char *method, const ch
     end_bar(&bar);
     fclose(file);
     buf_free(&url);
+    if (error && !invocation->json)
+        name_path(&problem, path);
     return error ? tell_problem(&problem, invocation->json) : EXIT_OK;
 }
 
@@ -193,6 +201,16 @@ static int remove_dataset(const struct invocation *invocation) {
 static bool is_digest(const char *word) {
     uint8_t digest[SHA256_BYTES];
     return sha256_parse(word, digest) == 0;
+}
+
+static int tell_no_digest(const char *word) {
+    struct problem problem;
+    problem_set(
+        &problem, TG_EINVALID, NULL,
+        "\"%.80s\" is no checkpoint: a SHA-256 digest has 64 hex digits (tengen checkpoint list shows "
+        "them), and a job's id is a whole number from 1",
+        word);
+    return tell_usage(&problem);
 }
 
 /* The job's newest checkpoint of this name. */
@@ -263,6 +281,8 @@ static int fetch(const struct invocation *invocation) {
     int error = 0;
     if (is_digest(word))
         snprintf(digest, sizeof digest, "%s", word);
+    else if (strspn(word, "0123456789") < strlen(word))
+        return tell_no_digest(word);
     else if (!invocation_id(invocation, 1, &job))
         return EXIT_USAGE;
     else

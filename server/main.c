@@ -240,7 +240,8 @@ static int announce(const struct program *program, struct problem *problem) {
 }
 
 static int start(struct program *program, const char *folder, struct problem *problem) {
-    int error = read_tls(program, problem);
+    int error = http_check_address(option_string(program->options, "bind"), problem);
+    error = error ? error : read_tls(program, problem);
     error = error ? error : open_api(program, folder, problem);
     error = error ? error : first_token(program, problem);
     error = error ? error : check_exposure(program, problem);

@@ -211,14 +211,16 @@ static int read_header(struct safetensors *file, const uint8_t *data, size_t siz
         return problem_set(problem, TG_ETRUNCATED, "file", "has %zu bytes, fewer than its head", size);
     uint64_t stated = read_u64(data);
     if (stated > SAFETENSORS_HEADER_MAX)
-        return problem_set(problem, TG_ETOO_LARGE, "header", "must have at most %d bytes, says %llu",
-                           SAFETENSORS_HEADER_MAX, (unsigned long long)stated);
+        return problem_set(problem, TG_ETOO_LARGE, "header",
+                           "this is no safetensors file: its first 8 bytes say that %llu bytes of header "
+                           "follow, and at most %d may",
+                           (unsigned long long)stated, SAFETENSORS_HEADER_MAX);
     if (stated > size - HEAD_BYTES)
         return problem_set(problem, TG_ETRUNCATED, "header", "says %llu bytes, the file has %zu",
                            (unsigned long long)stated, size - HEAD_BYTES);
     *header_size = (size_t)stated;
     if (stated == 0 || data[HEAD_BYTES] != '{')
-        return bad(problem, "header", "must start with {");
+        return bad(problem, "header", "this is no safetensors file: its header must start with {");
     struct problem unread = {0};
     if (!problem)
         problem = &unread;

@@ -28,13 +28,17 @@
 
 static const char *const roles[] = {"view", "submit", "worker", "admin", NULL};
 
-/* The roles that may, for people. */
+/* The roles that may, for people: "view, submit or admin". */
 static void name_roles(unsigned access, char *out, size_t size) {
     size_t used = 0;
     out[0] = 0;
     for (int role = 0; role < ROLE_COUNT; role++) {
         if (access & 1u << role) {
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " or " : "",
+            bool last = access >> (role + 1) == 0;
+            used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                     used == 0 ? ""
+                                     : last    ? " or "
+                                               : ", ",
                                      token_role_name((enum token_role)role));
         }
     }

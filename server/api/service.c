@@ -112,9 +112,11 @@ static void describe_joining(const struct stats_call *call, struct joining *out)
     if (!url && listens_on_loopback(api->settings.bind)) {
         snprintf(out->note, sizeof out->note,
                  "This server listens on %s: other machines cannot reach it, only workers on this machine. "
-                 "To let others in, start it with --bind 0.0.0.0, --create-admin-token FILE, and --tls-cert "
-                 "and --tls-key (or behind a proxy that speaks TLS, with --public-url).",
-                 api->settings.bind);
+                 "To let others in, start it with --bind 0.0.0.0%s%s.",
+                 api->settings.bind, api_is_tokenless(call->call.api) ? ", --create-admin-token FILE" : "",
+                 tls ? ""
+                     : ", --tls-cert FILE and --tls-key FILE (or behind a proxy that speaks TLS, with "
+                       "--public-url)");
     } else if (!url && (!host || http_names_loopback(host))) {
         snprintf(out->note, sizeof out->note,
                  "The address in this command is only right on this machine: open the dashboard by the name "

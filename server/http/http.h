@@ -77,6 +77,9 @@ struct http_options {
     void *context;
 };
 
+/* TG_EINVALID with a problem, unless `bind` is a numeric address. */
+int http_check_address(const char *bind, struct problem *problem);
+
 /* Binds, listens and starts. TG_EBUSY: port in use; TG_EIO; TG_EINVALID: address, certificate. The problem
  * says what to do. The loop must outlive the server. */
 int http_create(uv_loop_t *loop, const struct http_options *options, struct http_server **out,

@@ -150,6 +150,20 @@ static bool media_matches(const char *wanted, const char *given) {
            (given && strncasecmp(given, wanted, size) == 0 && strchr("; \t", given[size]) != NULL);
 }
 
+/* Whether the Content-Type asks for another encoding than UTF-8 (RFC 8259, 8.1). */
+static bool other_charset(const char *given) {
+    const char *at = given;
+    while ((at = strchr(at, ';'))) {
+        at += 1 + strspn(at + 1, " \t");
+        if (strncasecmp(at, "charset=", 8) == 0) {
+            at += 8;
+            at += *at == '"';
+            return strncasecmp(at, "utf-8", 5) != 0 || strchr("; \t\"", at[5]) == NULL;
+        }
+    }
+    return false;
+}
+
 static int check_body(const struct http_request *request, const struct header_size *size,
                       struct problem *problem) {
     const struct http_route *route = request->route;
@@ -160,12 +174,16 @@ static int check_body(const struct http_request *request, const struct header_si
         /* Some clients send "{}" with every POST. */
         return size->content_length <= 2 && size->content_length > 0
                    ? TG_OK
-                   : problem_set(problem, TG_ETOO_LARGE, "body", "this call takes no body");
+                   : problem_set(problem, TG_EINVALID, "body", "this call takes no body");
     }
     const char *media = http_header(request, "Content-Type");
     if (!media_matches(route->media, media)) {
         return problem_set(problem, TG_EMEDIA_TYPE, "Content-Type", "must be %s, is %.100s", route->media,
                            media ? media : "missing");
+    }
+    if (strcmp(route->media, "application/json") == 0 && other_charset(media)) {
+        return problem_set(problem, TG_EMEDIA_TYPE, "Content-Type", "must be %s in utf-8, is %.100s",
+                           route->media, media);
     }
     if (size->content_length > route->body_limit) {
         return problem_set(problem, TG_ETOO_LARGE, "body", "may have %zu bytes, has %llu", route->body_limit,

@@ -98,16 +98,25 @@ static int bind_failed(const struct http_options *options, const char *what, str
                        strerror(errno));
 }
 
-static int resolve(const struct http_options *options, struct addrinfo **out, struct problem *problem) {
+static int resolve(const char *bind, int number, struct addrinfo **out, struct problem *problem) {
     char port[8];
-    snprintf(port, sizeof port, "%d", options->port);
+    snprintf(port, sizeof port, "%d", number);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-    if (getaddrinfo(options->bind, port, &hints, out) != 0) {
+    if (getaddrinfo(bind, port, &hints, out) != 0) {
         return problem_set(problem, TG_EINVALID, "bind",
-                           "must be a numeric address (127.0.0.1, 0.0.0.0, ::1), is %s", options->bind);
+                           "must be a numeric address (127.0.0.1, 0.0.0.0, ::1), is %s", bind);
     }
     return TG_OK;
+}
+
+int http_check_address(const char *bind, struct problem *problem) {
+    struct addrinfo *found = NULL;
+    int error = resolve(bind, 0, &found, problem);
+    if (!error) {
+        freeaddrinfo(found);
+    }
+    return error;
 }
 
 static int listening_port(int fd) {
@@ -124,7 +133,7 @@ static int listening_port(int fd) {
 static int open_listener(struct http_server *server, struct problem *problem) {
     const struct http_options *options = &server->options;
     struct addrinfo *at = NULL;
-    int error = resolve(options, &at, problem);
+    int error = resolve(options->bind, options->port, &at, problem);
     if (error) {
         return error;
     }

@@ -76,6 +76,9 @@ def bodies_of_jobs(t):
     refused("wrong_type", "body", b"[]")
     refused("missing_field", "body", b"")
     refused("unsupported_media_type", "Content-Type", b'{"kind": "selfplay"}', 415, {"Content-Type": "text/plain"})
+    for charset in ("latin1", '"utf-16"', "utf-80"):
+        refused("unsupported_media_type", "Content-Type", b'{"kind": "selfplay"}', 415,
+                {"Content-Type": f"application/json; charset={charset}"})
     refused("too_large", "body", b" " * (1 << 20) + b" {}", 413)
     with t.subtest("a body of unknown size that is too large"):
         t.problem(server.api.call("POST", "/api/v1/jobs", body=iter([b" " * 65536] * 20), headers=JSON), 413,
@@ -130,7 +133,7 @@ def queries_and_paths(t):
         t.problem(server.api.call("PUT", keep, json={"years": 1}), 400, "unknown_option", "years")
         t.problem(server.api.call("PUT", keep, body=b"", headers=JSON), 400, "missing_field", "body")
     with t.subtest("a body where none belongs"):
-        t.problem(server.api.call("POST", "/api/v1/jobs/1/cancel", body=b"x" * 100, headers=JSON), 413, "too_large", "body")
+        t.problem(server.api.call("POST", "/api/v1/jobs/1/cancel", body=b"x" * 100, headers=JSON), 400, "invalid", "body")
     unharmed(t, server, jobs=0)
 
 
@@ -253,6 +256,8 @@ def tokens_and_roles(t):
                     t.true(answer.status in (200, 400), f"it is let in: {answer!r}")
                 else:
                     t.contains(t.problem(answer, 403, "wrong_role", "Authorization")["detail"], role, "detail")
+    answer = server.api_as(tokens["worker"]).get("/api/v1/jobs")
+    t.contains(answer.json["detail"], "a token of role view, submit or admin;", "roles in words")
     with t.subtest("a body is not read before the token is looked at"):
         got = server.api.raw(b"PUT /api/v1/checkpoints HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n")
         t.equal(status_of(got), 401, f"{got[:200]!r}")
@@ -507,6 +512,11 @@ def how_to_join(t):
     t.contains(stats["join_note"], "cannot reach", "on loopback")
     for word in ("--bind", "--tls-cert", "--create-admin-token"):
         t.contains(stats["join_note"], word, "what to do")
+    tokens = t.folder("tokens") / "admin"
+    closed = t.server(create_admin_token=tokens)
+    note = closed.api_as(tokens.read_text().strip()).expect(200, "GET", "/api/v1/stats")["join_note"]
+    t.equal([word in note for word in ("--bind", "--tls-cert", "--create-admin-token")], [True, True, False],
+            "what a server with tokens lacks")
     public = t.server(public_url="https://go.example:7361").api.expect(200, "GET", "/api/v1/stats")
     t.equal((public["join"], public["join_note"]),
             ("tengen work --server https://go.example:7361 --ca-file FILE", ""), "with an address of its own")
@@ -549,6 +559,8 @@ def starting(t):
         fails_to_start(t, "--port", server.port, "--data", t.folder("other"), words=("in use", "--port"))
     with t.subtest("no address of this machine"):
         fails_to_start(t, "--port", 0, "--bind", "203.0.113.1", "--data", t.folder("other"), words=("203.0.113.1",))
+    with t.subtest("no address at all, and no token"):
+        fails_to_start(t, "--port", 0, "--bind", "foo", "--data", t.folder("other"), words=("bind", "numeric address", "foo"))
     with t.subtest("beyond loopback without a token"):
         fails_to_start(t, "--port", 0, "--bind", "0.0.0.0", "--data", t.folder("other"), words=("token",))
     with t.subtest("an unknown flag"):

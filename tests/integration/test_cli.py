@@ -82,6 +82,7 @@ def usage_errors_exit_with_2(t):
         ("an unknown command", ["jbos"], "did you mean jobs"),
         ("an unknown flag", ["jobs", "--sate", "x"], "did you mean --state"),
         ("an id that is none", ["job", "x"], "an id is a whole number"),
+        ("a digest that is none", ["checkpoint", "fetch", "deadbeef"], "64 hex digits"),
         ("a word too few", ["job"], "usage: tengen job ID"),
         ("a word too many", ["jobs", "3"], "usage: tengen jobs"),
         ("an address that is none", ["jobs", "--server", "ftp://x"], "server"),
@@ -394,6 +395,7 @@ def every_command_has_help(t):
         t.contains(out, f"usage: tengen {name}", name)
     out, _ = tengen(t, None, "jobs", "--help")
     t.contains(out, "--state STATE", "the flags")
+    t.equal(out.splitlines()[0], "usage: tengen jobs", "the usage of a command without words")
     out, _ = tengen(t, None, "help", "gtp")
     t.contains(out, "--checkpoint FILE", "the flags of a program that the command starts")
     out, _ = tengen(t, None, "gtp", "--version")

@@ -280,6 +280,11 @@ def the_client_sends_and_fetches(t):
     t.equal(digests[0], digests[1], "the digest of the same files")
     t.contains(tengen("dataset", "list", check=0).stdout.decode(), "mine", "the list")
     t.contains(tengen("dataset", "add", __file__, check=1).stderr.decode(), "nothing that is known", "the reason")
+    nothing = t.folder("nothing")
+    (nothing / "a.txt").write_text("no samples")
+    t.contains(tengen("dataset", "add", nothing, check=1).stderr.decode(), f"tengen: {nothing}: ", "what is at fault")
+    t.contains(tengen("checkpoint", "add", __file__, check=1).stderr.decode(),
+               f"{__file__}: this is no safetensors file", "what no checkpoint is")
     tengen("dataset", "add", t.folder("empty"), check=2)
     t.contains(tengen("dataset", "remove", 1, check=0).stdout.decode(), "removed", "remove")
     data = safetensors(3_000_000)
