@@ -659,14 +659,14 @@ class Case:
         path.chmod(0o755)
         return f"slow={path}", go
 
-    def certificate(self):
-        """(certificate, key): new files of a self-signed certificate for 127.0.0.1."""
+    def certificate(self, address="127.0.0.1"):
+        """(certificate, key): new files of a self-signed certificate for the address."""
         if not shutil.which("openssl"):
             self.skip("there is no openssl to make a certificate with")
         folder = self.folder("tls")
         cert, key = folder / "cert.pem", folder / "key.pem"
         self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                 "2", "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                 "2", "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext", f"subjectAltName=IP:{address}",
                  check=0)
         return cert, key
 

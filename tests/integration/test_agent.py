@@ -7,7 +7,6 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import struct
 import time
@@ -627,12 +626,7 @@ def a_download_goes_on_after_a_restart(t):
 
 
 def it_works_for_the_real_coordinator_over_tls(t):
-    if not shutil.which("openssl"):
-        t.skip("openssl, which makes the certificate, is not installed")
-    folder = t.folder("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    t.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-          "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert, check=0)
+    cert, key = t.certificate()
     server = t.server(tls_cert=cert, tls_key=key, tls_ca=cert)
     admin = server.api_as(server.create_token("admin"))
     token = server.create_token("worker", api=admin)

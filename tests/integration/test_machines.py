@@ -33,7 +33,7 @@ def sh(*arguments):
 
 
 def enter_a_network_of_our_own(t):
-    for tool in ("ip", "nsenter", "unshare", "openssl"):
+    for tool in ("ip", "nsenter", "unshare"):
         if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
             t.skip(f"{tool} is not installed")
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -69,15 +69,6 @@ class Machine:
         sh("ip", "link", "set", self.port, state)
 
 
-def certificate(folder):
-    """A self-signed certificate for the server's address."""
-    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-       "-subj", "/CN=tengen test", "-addext", f"subjectAltName=IP:{SERVER}",
-       "-keyout", folder / "key.pem", "-out", folder / "cert.pem")
-    os.chmod(folder / "key.pem", 0o600)
-    return folder / "cert.pem", folder / "key.pem"
-
-
 def lose_packets(share):
     """Drops a share of all packets in both directions; returns how, or None where the kernel has no way."""
     netem = ["tc", "qdisc", "add", "dev", "lan", "root", "netem", "loss", f"{share:.0%}"]
@@ -105,7 +96,7 @@ class Lab:
     def __init__(self, t):
         self.t = t
         enter_a_network_of_our_own(t)
-        self.cert, key = certificate(t.folder("tls"))
+        self.cert, key = t.certificate(SERVER)
         data = t.folder("data")
         # Tokens first, on loopback: without one a coordinator refuses to listen beyond it.
         first = t.server(data=data)
@@ -235,7 +226,7 @@ def both_lose_packets(t, lab):
 
 def a_machine_without_a_token_is_refused_before_any_work(t):
     enter_a_network_of_our_own(t)
-    cert, key = certificate(t.folder("tls"))
+    cert, key = t.certificate(SERVER)
     data = t.folder("data")
     first = t.server(data=data)
     admin = first.create_token("admin")

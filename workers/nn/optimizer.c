@@ -186,6 +186,10 @@ void optimizer_set_steps(struct optimizer *optimizer, int64_t steps) {
     optimizer->steps = steps;
 }
 
+int optimizer_slot_count(const struct optimizer *optimizer) {
+    return optimizer->slot_count;
+}
+
 float *optimizer_state(struct optimizer *optimizer, int index, const char **name) {
     if (index < 0 || index >= optimizer->slot_count)
         return NULL;

@@ -40,6 +40,7 @@ double optimizer_step(struct optimizer *optimizer, struct model *model, float *g
 
 int64_t optimizer_steps(const struct optimizer *optimizer);
 void optimizer_set_steps(struct optimizer *optimizer, int64_t steps);
+int optimizer_slot_count(const struct optimizer *optimizer);
 /* Slot `index` of the state (graph_value_count floats, to read or to fill), and its name; NULL beyond the
  * last. */
 float *optimizer_state(struct optimizer *optimizer, int index, const char **name);

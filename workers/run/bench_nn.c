@@ -193,10 +193,8 @@ static int report(const json_t *options, const char *bench, const char *unit, do
 /* Of a training step, in bytes: the arena, what of it backward reads at its begin, the most that lives at a
  * step, and the values with their gradients and the optimizer's state. */
 static json_t *training_memory(const struct graph *graph, const struct run *run,
-                               struct optimizer *optimizer) {
-    size_t arrays = 2;
-    while (optimizer_state(optimizer, (int)arrays - 2, NULL))
-        arrays++;
+                               const struct optimizer *optimizer) {
+    const size_t arrays = 2 + (size_t)optimizer_slot_count(optimizer);
     struct run_memory memory = run_memory(run);
     return json_pack("{s:I, s:I, s:I, s:I}", "arena", (json_int_t)memory.arena, "needed",
                      (json_int_t)memory.needed, "live", (json_int_t)memory.live, "values",

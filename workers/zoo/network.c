@@ -185,13 +185,6 @@ int network_load(const char *path, bool training, struct network *out, json_t **
 
 enum { SLOT_PREFIX_MAX = 32, SLOT_NAME_MAX = 160 };
 
-static int slot_count(struct optimizer *optimizer) {
-    int count = 0;
-    while (optimizer_state(optimizer, count, NULL))
-        count++;
-    return count;
-}
-
 /* The optimizer's slots, then what else is kept; NULL where there is nothing. */
 static float *state_array(const struct training_state *state, int slots, int index, const char **name) {
     if (index < slots)
@@ -201,7 +194,7 @@ static float *state_array(const struct training_state *state, int slots, int ind
 }
 
 int training_array_count(const struct training_state *state) {
-    int slots = slot_count(state->optimizer), count = 0;
+    int slots = optimizer_slot_count(state->optimizer), count = 0;
     const char *name;
     for (int i = 0; i < slots + TRAINING_ARRAYS_MAX; i++)
         count += state_array(state, slots, i, &name) != NULL;
@@ -210,7 +203,7 @@ int training_array_count(const struct training_state *state) {
 
 int training_save(const struct network *network, const struct training_state *state, const char *path,
                   struct problem *problem) {
-    int params = graph_param_count(network->graph), slots = slot_count(state->optimizer), count = 0;
+    int params = graph_param_count(network->graph), slots = optimizer_slot_count(state->optimizer), count = 0;
     size_t most = (size_t)params * (size_t)(slots + TRAINING_ARRAYS_MAX) + 1;
     struct tensor_view *views = calloc(most, sizeof *views);
     char(*names)[SLOT_NAME_MAX] = calloc(most, sizeof *names);
@@ -261,7 +254,7 @@ int training_load(const struct network *network, struct training_state *state, c
     int error = check_format(metadata, training_format, problem);
     if (!error)
         error = read_step(metadata, &steps, problem);
-    int slots = slot_count(state->optimizer);
+    int slots = optimizer_slot_count(state->optimizer);
     for (int array = 0; array < slots + TRAINING_ARRAYS_MAX && !error; array++) {
         const char *array_name;
         float *values = state_array(state, slots, array, &array_name);
