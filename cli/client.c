@@ -78,6 +78,9 @@ static int read_token_file(const char *path, char token[TOKEN_MAX], struct probl
     size_t from = strspn(line, " \t"), size = strcspn(line + from, " \t\r\n");
     if (!read || size == 0)
         return problem_set(problem, TG_EINVALID, "--token-file", "%s has no token on its first line", path);
+    if (from + size == sizeof line - 1)
+        return problem_set(problem, TG_EINVALID, "--token-file",
+                           "the first line of %s is too long for a token", path);
     memcpy(token, line + from, size);
     token[size] = 0;
     return TG_OK;

@@ -693,6 +693,20 @@ def a_refused_token_is_an_error_with_a_remedy(t):
     t.equal(worker.stop(), 0, "exit code")
 
 
+def a_token_too_long_is_refused_and_not_cut(t):
+    file = t.folder("token") / "token"
+    file.write_text("x" * 300 + "\n")
+    for field, arguments, env in [
+        ("--token-file", ["--token-file", file], {}),
+        ("TENGEN_TOKEN", [], {"TENGEN_TOKEN": "x" * 300}),
+    ]:
+        with t.subtest(field):
+            done = t.tool("tengen-worker", "--data", t.folder("worker"), "--runner", RUNNER, *arguments, env=env, timeout=10,
+                          check=1)
+            t.contains(done.stderr.decode(), f"{field}: ", "the error names what to mend")
+            t.contains(done.stderr.decode(), "too long for a token", "its words")
+
+
 def an_idle_agent_is_small_and_quiet(t):
     fake = coordinator(t)
     fake.add_task(units=1)
@@ -747,6 +761,7 @@ if __name__ == "__main__":
         it_works_for_the_real_coordinator_over_tls,
         what_belongs_to_one_coordinator_is_never_given_to_another,
         a_refused_token_is_an_error_with_a_remedy,
+        a_token_too_long_is_refused_and_not_cut,
         an_idle_agent_is_small_and_quiet,
         timeout=90,
     )

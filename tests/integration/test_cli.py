@@ -77,6 +77,8 @@ def always(status, body):
 
 
 def usage_errors_exit_with_2(t):
+    long = t.folder("in") / "token"
+    long.write_text("x" * 300 + "\n")
     for what, arguments, words in [
         ("no command", [], ""),
         ("an unknown command", ["jbos"], "did you mean jobs"),
@@ -87,6 +89,7 @@ def usage_errors_exit_with_2(t):
         ("a word too many", ["jobs", "3"], "usage: tengen jobs"),
         ("an address that is none", ["jobs", "--server", "ftp://x"], "server"),
         ("a token file that is not there", ["jobs", "--token-file", "/nowhere"], "--token-file"),
+        ("a token file with a line too long", ["jobs", "--token-file", long], "is too long for a token"),
         ("a job file that is not there", ["submit", "/nowhere"], "/nowhere"),
         ("an unknown kind", ["kinds", "selfpaly"], "did you mean selfplay"),
         ("a kind like no other", ["kinds", "nope"], "there are selfplay, "),

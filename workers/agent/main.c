@@ -151,7 +151,12 @@ static int read_token(const json_t *options, char token[TOKEN_MAX], struct probl
         snprintf(token, TOKEN_MAX, "%s", given);
     }
     unsetenv("TENGEN_TOKEN");
-    token[strcspn(token, " \t\r\n")] = 0;
+    size_t size = strcspn(token, " \t\r\n");
+    token[size] = 0;
+    if (size == TOKEN_MAX - 1)
+        return path[0] ? problem_set(problem, TG_EINVALID, "token_file",
+                                     "the first line of %s is too long for a token", path)
+                       : problem_set(problem, TG_EINVALID, "TENGEN_TOKEN", "is too long for a token");
     if (path[0] && !token[0])
         return problem_set(problem, TG_EINVALID, "token_file", "%s holds no token", path);
     return 0;
