@@ -1,6 +1,7 @@
 #include "proto/base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,14 @@ void problem_prefix(struct problem *problem, const char *prefix) {
     if (size >= (int)sizeof field)
         cut_to_character(field);
     memcpy(problem->field, field, sizeof field);
+}
+
+void problem_in_file(struct problem *problem, const char *file) {
+    if (!problem)
+        return;
+    const bool whole = !problem->field[0] || strcmp(problem->field, file) == 0;
+    problem_set(problem, problem->error, file, "%s%s%s", whole ? "" : problem->field, whole ? "" : ": ",
+                problem->detail[0] ? problem->detail : tg_error_title(problem->error));
 }
 
 _Noreturn void tg_assert_failed(const char *expression, const char *file, int line, const char *function) {

@@ -102,6 +102,10 @@ int problem_set(struct problem *problem, int error, const char *field, const cha
 /* Puts `prefix` and a dot before the field ("a" + "playouts" -> "a.playouts"). */
 void problem_prefix(struct problem *problem, const char *prefix);
 
+/* For a problem in a file, whose field is a place there: the file becomes the field, and the place goes before
+ * the detail. */
+void problem_in_file(struct problem *problem, const char *file);
+
 /* A check of our own bookkeeping that stays in release builds: prints file, line and expression, and aborts.
  */
 #define TG_ASSERT(condition)                                                                                 \

@@ -309,10 +309,13 @@ def bad_tasks_are_refused(t):
     colour = folder_of(t, {f"{name}/x.png": png(SIDE, SIDE, [b"\xff\0\0" * SIDE] * SIDE, color=2) for name in "abc"})
     network = out / "checkpoint.safetensors"
     own = {"trunk": {"family": "vgg"}, "heads": [{"kind": "value"}]}
+    two = {"trunk": {"family": "vgg"}, "heads": [{"kind": "classes", "classes": 3}, {"kind": "value"}]}
     big = {"trunk": {"family": "vgg", "stages": "4096x16"}}
     cases = [
         ("no data", "classify", CONFIG, {}, "inputs.data", "needs a data set"),
         ("data that is not there", "classify", CONFIG, {"data": "/nowhere"}, "/nowhere", "cannot be opened"),
+        ("data without an image", "classify", CONFIG, {"data": folder_of(t, {"game.sgf": b"(;B[aa])"}, "games")}, "games",
+         "holds no images"),
         ("another image size", "evaluate", {}, {"network": network, "data": narrow}, "inputs.network",
          "takes images 12 wide and 12 high of 1 channels, the data set's are 10 wide and 12 high"),
         ("another number of classes", "evaluate", {}, {"network": network, "data": more}, "inputs.network",
@@ -320,11 +323,13 @@ def bad_tasks_are_refused(t):
         ("another encoding", "evaluate", {}, {"network": network, "data": colour}, "inputs.network",
          '"pixels-grey/1", the images have "pixels-rgb/1"'),
         ("a state instead of a network", "evaluate", {}, {"network": out / "state.safetensors", "data": data},
-         "__metadata__.format", "must be tengen-network/1"),
+         "inputs.network.__metadata__.format", "must be tengen-network/1"),
         ("a network for other images", "classify", CONFIG, {"network": network, "data": narrow}, "inputs.network",
          "the data set's are 10 wide and 12 high"),
         ("a network that tells nothing apart", "classify", dict(CONFIG, network={}, architecture=json.dumps(own)), {"data": data},
          "config.architecture", "no head of kind classes"),
+        ("a head that nothing teaches", "classify", dict(CONFIG, network={}, architecture=json.dumps(two)), {"data": data},
+         "config.architecture.heads", "a head value, which nothing would teach; the heads that classify teaches are: classes"),
         ("shapes that do not fit", "classify", dict(CONFIG, network={"family": "vgg", "stages": "4/4/4/4/4/4"}),
          {"data": data}, "architecture", "pool"),
         ("too many parameters", "classify", dict(CONFIG, network={}, architecture=json.dumps(big)), {"data": data}, "config.architecture",

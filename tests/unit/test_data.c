@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "proto/base/rng.h"
 #include "workers/data/idx.h"
 #include "workers/data/image_set.h"
@@ -133,6 +134,20 @@ static void plain_files_count_whatever_their_name(void **state) {
     assert_string_equal(problem.field, "large");
 }
 
+/* Another attempt would find the same: the error is not the one of a file that is missing, which a job tries again. */
+static void a_folder_without_images_is_refused_for_good(void **state) {
+    char folder[] = "/tmp/tengen-test-XXXXXX";
+    struct image_set set;
+    struct problem problem = {0};
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(image_set_read(folder, &set, &problem), TG_EINVALID);
+    assert_string_equal(problem.field, folder);
+    assert_non_null(strstr(problem.detail, "holds no images"));
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(image_set_read(folder, &set, &problem), TG_ENOT_FOUND);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idx_is_read_and_checked),
@@ -140,6 +155,7 @@ int main(void) {
         cmocka_unit_test(png_comes_back_as_it_went),
         cmocka_unit_test(a_split_keeps_every_image),
         cmocka_unit_test(plain_files_count_whatever_their_name),
+        cmocka_unit_test(a_folder_without_images_is_refused_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

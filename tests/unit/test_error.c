@@ -59,6 +59,22 @@ static void test_problem_prefix(void **state) {
     assert_string_equal(problem.field, "config");
 }
 
+static void test_problem_in_file(void **state) {
+    struct problem problem = {0};
+    problem_set(&problem, TG_EINVALID, "weight", "is odd");
+    problem_in_file(&problem, "a.safetensors");
+    assert_string_equal(problem.field, "a.safetensors");
+    assert_string_equal(problem.detail, "weight: is odd");
+    problem_set(&problem, TG_EINVALID, "a.safetensors", "is empty");
+    problem_in_file(&problem, "a.safetensors");
+    assert_string_equal(problem.detail, "is empty");
+    problem_set(&problem, TG_ENO_MEMORY, NULL, "%s", "");
+    problem_in_file(&problem, "a.safetensors");
+    assert_string_equal(problem.field, "a.safetensors");
+    assert_string_equal(problem.detail, "Out of memory");
+    assert_int_equal(problem.error, TG_ENO_MEMORY);
+}
+
 /* A cut must not leave half a character: it would make the problem document invalid UTF-8. */
 static void test_long_texts_are_cut_between_characters(void **state) {
     char text[PROBLEM_DETAIL_MAX * 2];
@@ -89,6 +105,7 @@ int main(void) {
         cmocka_unit_test(test_problem_set_fills_and_returns),
         cmocka_unit_test(test_problem_may_quote_itself),
         cmocka_unit_test(test_problem_prefix),
+        cmocka_unit_test(test_problem_in_file),
         cmocka_unit_test(test_long_texts_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

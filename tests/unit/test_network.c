@@ -205,7 +205,16 @@ static void a_file_that_does_not_fit_its_architecture_is_refused(void **state) {
     json_t *metadata =
         json_pack("{s:s, s:s, s:s}", "format", "tengen-network/1", "step", "0", "architecture", architecture);
     assert_int_equal(safetensors_write(path_of("network"), &small, 1, metadata, NULL), 0);
-    assert_refused(TG_EINVALID, "stem.conv.weight", "3x3x3x8");
+    assert_refused(TG_EINVALID, "stem.conv.weight",
+                   "is F32 2 in the file, the architecture needs F32 3x3x3x8");
+    const struct tensor_view other = {.name = "stem.conv.weight",
+                                      .dtype = DTYPE_U8,
+                                      .rank = 3,
+                                      .shape = {2, 1, 4},
+                                      .data = two,
+                                      .bytes = 8};
+    assert_int_equal(safetensors_write(path_of("network"), &other, 1, metadata, NULL), 0);
+    assert_refused(TG_EINVALID, "stem.conv.weight", "is U8 2x1x4 in the file");
     assert_int_equal(safetensors_write(path_of("network"), &small, 0, metadata, NULL), 0);
     assert_refused(TG_EINVALID, "stem.conv.weight", "missing");
     json_object_set_new(metadata, "architecture", json_string("{\"version\": 1, \"version\": 1}"));

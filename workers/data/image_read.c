@@ -419,7 +419,7 @@ static int visit(void *user, const char *name, const void *data, size_t size) {
 static int finish(struct reading *r) {
     if (!r->any)
         return problem_set(
-            r->problem, TG_ENOT_FOUND, file_field(r->path),
+            r->problem, TG_EINVALID, file_field(r->path),
             "holds no images: neither idx files under their usual names nor folders of PNG files");
     int error = r->is_png ? finish_png(r) : finish_idx(r);
     if (!error && r->name_count < 2)

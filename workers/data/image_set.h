@@ -45,8 +45,8 @@ struct image_set {
     struct image_part train, test; /* one of them may be empty */
 };
 
-/* 0, or TG_ENOT_FOUND (no such path, no image), TG_EIO, TG_ECORRUPT (wrong magic, damaged PNG),
- * TG_ETRUNCATED, TG_EINVALID (counts that differ, a file that is missing or twice there, images of different
+/* 0, or TG_ENOT_FOUND (no such path), TG_EIO, TG_ECORRUPT (wrong magic, damaged PNG), TG_ETRUNCATED,
+ * TG_EINVALID (no image, counts that differ, a file that is missing or twice there, images of different
  * sizes), TG_EOUT_OF_RANGE (a label without a class), TG_ETOO_LARGE, TG_ENO_MEMORY. */
 int image_set_read(const char *path, struct image_set *out, struct problem *problem);
 /* The same for a file that is in memory, called `name`. */

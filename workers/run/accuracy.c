@@ -92,8 +92,9 @@ static bool has_value_head(const struct graph *graph) {
 }
 
 static int open_network(struct accuracy *self, const json_t *options, struct problem *problem) {
+    const char *path = option_string(options, "checkpoint");
     json_t *metadata = NULL;
-    int error = network_load(option_string(options, "checkpoint"), false, &self->network, &metadata, problem);
+    int error = network_load(path, false, &self->network, &metadata, problem);
     if (!error)
         error = encoding_check(&self->network, metadata, 0, problem);
     if (!error)
@@ -108,7 +109,9 @@ static int open_network(struct accuracy *self, const json_t *options, struct pro
             self->held_out = strtod(share, NULL);
     }
     json_decref(metadata);
-    if (!error) {
+    if (error) {
+        problem_in_file(problem, path);
+    } else {
         self->size = graph_input_shape(self->network.graph, 0).dim[0];
         self->has_value = has_value_head(self->network.graph);
     }

@@ -106,10 +106,12 @@ enum { UCT_PLAYOUTS = 10000, PUCT_PLAYOUTS = 1000, BATCH_MAX = 16 };
 
 static int create_puct(const json_t *options, struct mover *mover, struct problem *problem) {
     struct puct_options search = puct_options_default();
-    int error =
-        evaluator_network(option_string(options, "checkpoint"), 0, BATCH_MAX, &mover->evaluator, problem);
-    if (error)
+    const char *path = option_string(options, "checkpoint");
+    int error = evaluator_network(path, 0, BATCH_MAX, &mover->evaluator, problem);
+    if (error) {
+        problem_in_file(problem, path);
         return error;
+    }
     read_search(options, PUCT_PLAYOUTS, &search.search);
     search.value_share = mover->evaluator->has_value ? option_number(options, "value_share") : 0;
     mover->policy = strcmp(option_string(options, "player"), "policy") == 0;

@@ -142,12 +142,15 @@ static int create_described(struct classify *self, const json_t *architecture, s
 
 /* A new network as described, or the input's with its weights. */
 static int make_network(struct classify *self, struct problem *problem) {
+    static const char *const taught[] = {"classes", NULL};
     const char *from = json_string_value(json_object_get(self->task->inputs, "network"));
     json_t *architecture = NULL;
     int error;
     if (from) {
         error = network_load(from, true, &self->network, NULL, problem);
-        if (!error)
+        if (error)
+            problem_prefix(problem, "inputs.network");
+        else
             error = check_fits(self->network.architecture, &self->set, "inputs.network", problem);
     } else {
         error = describe_network(self->task->config, &self->set, &architecture, problem);
@@ -155,6 +158,8 @@ static int make_network(struct classify *self, struct problem *problem) {
             error = create_described(self, architecture, problem);
         if (!error)
             error = check_fits(self->network.architecture, &self->set, "config.architecture", problem);
+        if (!error && (error = zoo_check_taught(self->network.architecture, "classify", taught, problem)))
+            problem_prefix(problem, "config");
     }
     json_decref(architecture);
     self->network.step = 0;

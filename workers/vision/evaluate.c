@@ -59,8 +59,8 @@ static int evaluate(const struct task *task, struct port *port, struct problem *
     int error = input_path(task, "network", &checkpoint, problem);
     if (!error)
         error = input_path(task, "data", &data, problem);
-    if (!error)
-        error = network_load(checkpoint, false, &network, NULL, problem);
+    if (!error && (error = network_load(checkpoint, false, &network, NULL, problem)))
+        problem_prefix(problem, "inputs.network");
     if (!error)
         error = image_set_read(data, &set, problem);
     if (!error)

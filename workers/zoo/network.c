@@ -63,13 +63,23 @@ static bool fits(const struct tensor_view *found, struct param_view param) {
     return same;
 }
 
+/* "F32 3x3x3x8", as the file has it. */
+enum { VIEW_TEXT_MAX = 16 + 21 * SAFETENSORS_RANK_MAX };
+static const char *view_text(const struct tensor_view *view, char text[VIEW_TEXT_MAX]) {
+    int length = snprintf(text, VIEW_TEXT_MAX, "%s %s", dtype_name(view->dtype), view->rank ? "" : "scalar");
+    for (int i = 0; i < view->rank; i++)
+        length += snprintf(text + length, VIEW_TEXT_MAX - (size_t)length, "%s%" PRIu64, i ? "x" : "",
+                           view->shape[i]);
+    return text;
+}
+
 /* One array of values, laid out as the model's, from the tensors named "PREFIXparameter". */
 static int read_values(const struct safetensors *file, const struct graph *graph, const char *prefix,
                        float *values, struct problem *problem) {
     int error = TG_OK;
     for (int i = 0; i < graph_param_count(graph) && !error; i++) {
         struct param_view param = graph_param_view(graph, i);
-        char name[160], shape[64];
+        char name[160], shape[64], has[VIEW_TEXT_MAX];
         snprintf(name, sizeof name, "%s%s", prefix, param.name);
         const struct tensor_view *found = safetensors_find(file, name);
         if (!found)
@@ -77,9 +87,8 @@ static int read_values(const struct safetensors *file, const struct graph *graph
                                "is missing; the architecture needs it as F32 of shape %s",
                                shape_text(param.shape, shape));
         if (!fits(found, param))
-            return problem_set(problem, TG_EINVALID, name,
-                               "has another type or shape than the architecture's F32 %s",
-                               shape_text(param.shape, shape));
+            return problem_set(problem, TG_EINVALID, name, "is %s in the file, the architecture needs F32 %s",
+                               view_text(found, has), shape_text(param.shape, shape));
         memcpy(values + param.offset, found->data, found->bytes);
         error = tensor_check_finite(name, found->dtype, found->data, shape_elements(param.shape), 0, problem);
     }

@@ -38,8 +38,9 @@ void network_destroy(struct network *network);
 int network_save(const struct network *network, const char *path, const json_t *extra,
                  struct problem *problem);
 /* TG_ECORRUPT and the like for a file that is no sound safetensors; TG_EINVALID naming the tensor that is
- * missing or has another type or shape than the architecture says; TG_EOUT_OF_RANGE for a value that is not
- * finite. metadata (may be NULL) receives the file's, for the caller to release. Tensors that the
+ * missing, or has another type or shape than the architecture says, with both; TG_EOUT_OF_RANGE for a value that
+ * is not finite. A problem's field is a place in the file (its path where it cannot be opened): the caller says
+ * which file, by the input's name or its path. metadata (may be NULL) receives the file's, for the caller to release. Tensors that the
  * architecture does not have in this form (auxiliary classifiers) are left alone. */
 int network_load(const char *path, bool training, struct network *out, json_t **metadata,
                  struct problem *problem);

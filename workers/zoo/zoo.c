@@ -235,6 +235,27 @@ int zoo_check(const json_t *architecture, json_t **checked, struct problem *prob
     return *checked ? TG_OK : TG_ENO_MEMORY;
 }
 
+int zoo_check_taught(const json_t *checked, const char *kind, const char *const *taught,
+                     struct problem *problem) {
+    char known[128] = "";
+    for (int i = 0; taught[i]; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", taught[i]);
+    size_t i;
+    const json_t *head;
+    json_array_foreach(json_object_get(checked, "heads"), i, head) {
+        const char *name = json_string_value(json_object_get(head, "kind"));
+        int at = 0;
+        while (taught[at] && strcmp(taught[at], name) != 0)
+            at++;
+        if (!taught[at])
+            return problem_set(
+                problem, TG_EINVALID, "architecture.heads",
+                "there is a head %s, which nothing would teach; the heads that %s teaches are: %s", name,
+                kind, known);
+    }
+    return TG_OK;
+}
+
 /* Of the head `classes`; 0 where there is none. */
 static int class_count(const json_t *heads) {
     for (size_t i = 0; i < json_array_size(heads); i++) {

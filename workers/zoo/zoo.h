@@ -67,6 +67,10 @@ int zoo_parse(const char *text, const json_t *rest, json_t **out, struct problem
 /* Checks a description and fills in every default: the form that is stored. Problems start with
  * "architecture.". */
 int zoo_check(const json_t *architecture, json_t **checked, struct problem *problem);
+/* TG_EINVALID ("architecture.heads") when a checked description has a head that is not one of `taught` (ended by
+ * NULL), those that `kind` teaches: it would be kept as it was drawn, and look like one that had learnt. */
+int zoo_check_taught(const json_t *checked, const char *kind, const char *const *taught,
+                     struct problem *problem);
 /* Builds the finished graph of a checked description. */
 int zoo_build(const json_t *checked, bool training, struct graph **out, struct problem *problem);
 
