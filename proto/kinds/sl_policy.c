@@ -114,6 +114,10 @@ static int check(const json_t *config, struct problem *problem) {
         return problem_set(problem, TG_EOUT_OF_RANGE, "board", "must be 0 or 2 to 19, is 1");
     if (strcmp(option_string(config, "trunk"), "alphago") == 0 && option_int(config, "blocks") < 2)
         return problem_set(problem, TG_EOUT_OF_RANGE, "blocks", "the trunk alphago has at least 2 layers");
+    if (option_bool(config, "value_head") && option_number(config, "value_weight") <= 0)
+        return problem_set(
+            problem, TG_EOUT_OF_RANGE, "value_weight",
+            "is 0, so nothing would teach the value head: leave value_head out, or give a weight");
     int error = training_check_architecture(config, options, replaced, problem);
     return error ? error : training_check(config, problem);
 }

@@ -146,6 +146,8 @@ static void test_what_does_not_fit_is_refused(void **state) {
     refuse(ARCHITECTURE("7", "12", POLICY), NULL, 0, "checkpoint.encoding", "missing");
     refuse(ARCHITECTURE("7", "12", POLICY), "go-48", 0, "checkpoint.encoding", "go-48");
     refuse(ARCHITECTURE("7", "13", POLICY), GO12_NAME, 0, "checkpoint.architecture.input", "7x7x13");
+    refuse(ARCHITECTURE("7", "12, \"encoding\": \"go-48\"", POLICY), GO12_NAME, 0,
+           "checkpoint.architecture.input.encoding", "must be go-12 or left out, is go-48");
     refuse(ARCHITECTURE("7", "12", POLICY), GO12_NAME, 9, "board", "7x7, not for 9x9");
     refuse(ARCHITECTURE("7", "12", "{\"kind\": \"value\"}"), GO12_NAME, 0, "checkpoint.architecture.heads",
            "no policy head");

@@ -103,6 +103,7 @@ static void test_refusals(void **state) {
     refuse("sl-policy", "{\"board\":1}", TG_EOUT_OF_RANGE, "config.board");
     refuse("sl-policy", "{\"epochs\":0}", TG_EOUT_OF_RANGE, "config.epochs");
     refuse("sl-policy", "{\"trunk\":\"alphago\",\"blocks\":1}", TG_EOUT_OF_RANGE, "config.blocks");
+    refuse("sl-policy", "{\"value_head\":true,\"value_weight\":0}", TG_EOUT_OF_RANGE, "config.value_weight");
     refuse("selfplay", "{\"white\":{}}", TG_EUNKNOWN_OPTION, "config.white");
     refuse("selfplay", "{\"random_moves\":200}", TG_EOUT_OF_RANGE, "config.random_moves");
     refuse("selfplay", "{\"random_moves\":9,\"max_moves\":8}", TG_EOUT_OF_RANGE, "config.random_moves");

@@ -137,11 +137,17 @@ static void refuse(const char *text, const struct expert_filter *filter, int err
 static void test_what_cannot_be_learnt_from_is_refused(void **state) {
     const struct expert_filter any = {0}, nine = {.board = 9};
     refuse("(;SZ[5];B[cc])(;SZ[9];B[cc])", &any, TG_EINVALID, "board sizes differ");
-    refuse("(;SZ[5];B[cc])", &nine, TG_EINVALID, "no usable game");
+    refuse("(;SZ[5];B[cc])(;SZ[5];B[bb])(;SZ[13];B[cc])", &nine, TG_EINVALID,
+           "none is of 9x9, as `board` asks for; found are (games): 5x5 (2), 13x13 (1)");
+    refuse("(;SZ[5];B[cc])", &(struct expert_filter){.held_out = 1}, TG_EINVALID,
+           "of 1 games of 5x5 1 are held out");
+    refuse("(;SZ[5];B[cc])", &(struct expert_filter){.min_rating = 1000}, TG_EINVALID,
+           "0 are held out, and in the others is no move that min_rating and winners_only let through");
+    refuse("", &nine, TG_EINVALID, "neither an SGF file nor a game that a job played");
     refuse("(;SZ[5];B[cc];W[cc])", &any, TG_EINVALID, "1 with illegal moves");
     refuse("(;SZ[5];B[zz])", &any, TG_EINVALID, "1 unreadable");
     refuse("nonsense", &any, TG_EINVALID, "1 unreadable");
-    refuse("(;SZ[5])", &any, TG_EINVALID, "no usable game");
+    refuse("(;SZ[5])", &any, TG_EINVALID, "of 1 games of 5x5 0 are held out");
     struct expert_sets sets;
     struct problem problem = {0};
     assert_int_equal(experts_read("there/is/nothing", &any, &sets, &problem), TG_ENOT_FOUND);
@@ -276,6 +282,54 @@ static json_t *described(const char *architecture) {
     return config;
 }
 
+/* What the last run's checkpoint says that its planes are, in its description. */
+static void assert_encoding(const char *name) {
+    struct network network;
+    struct problem problem = {0};
+    if (network_load("test_sl_policy/checkpoint.safetensors", false, &network, NULL, &problem))
+        fail_msg("%s: %s", problem.field, problem.detail);
+    assert_string_equal(option_string(json_object_get(network.architecture, "input"), "encoding"), name);
+    network_destroy(&network);
+}
+
+/* A checkpoint as it was before descriptions named their planes. */
+static void save_unnamed(const char *path) {
+    struct network network;
+    struct problem problem = {0};
+    json_t *description = json_loads(
+               "{\"version\": 1, \"input\": {\"height\": 5, \"width\": 5, \"channels\": 12}, "
+               "\"trunk\": {\"family\": \"vgg\", \"stages\": \"4\"}, \"heads\": [{\"kind\": \"policy\"}]}",
+               0, NULL),
+           *metadata = json_pack("{s:s}", ENCODING_KEY, GO12_NAME);
+    assert_int_equal(network_create(description, false, 1, &network, &problem), 0);
+    assert_int_equal(network_save(&network, path, metadata, &problem), 0);
+    network_destroy(&network);
+    json_decref(description);
+    json_decref(metadata);
+}
+
+/* However the network was described, and also when it was begun by an older version. */
+static void test_a_checkpoint_says_what_its_planes_are(void **state) {
+    struct problem problem = {0};
+    write_games(10, 5, "");
+    assert_int_equal(run_task(tiny(2), from_sgf(), NULL, &problem), 0);
+    assert_encoding(GO12_NAME);
+    assert_int_equal(
+        run_task(
+            described(
+                "{\"trunk\": {\"family\": \"vgg\", \"stages\": \"4\"}, \"input\": {\"encoding\": \"\"}}"),
+            from_sgf(), NULL, &problem),
+        0);
+    assert_encoding(GO12_NAME);
+    save_unnamed("test_sl_policy/checkpoint.safetensors");
+    assert_encoding("");
+    json_t *inputs = from_sgf();
+    json_object_set_new(inputs, "network", json_string("test_sl_policy/checkpoint.safetensors"));
+    assert_int_equal(run_task(tiny(2), inputs, NULL, &problem), 0);
+    assert_encoding(GO12_NAME);
+    unlink(sgf);
+}
+
 /* The board, the planes and the policy head are filled in. */
 static void test_a_network_of_ones_own(void **state) {
     struct problem problem = {0};
@@ -301,12 +355,24 @@ static void test_a_network_that_does_not_fit_the_game(void **state) {
          "config.architecture.input", "is a board of 7x7, the games are of 5x5: leave the input out"},
         {"{\"trunk\": {\"family\": \"vgg\"}, \"input\": {\"channels\": 3}}", "config.architecture.input",
          "must be a square board of 12 planes"},
+        {"{\"trunk\": {\"family\": \"vgg\"}, \"input\": {\"encoding\": \"go-48\"}}",
+         "config.architecture.input.encoding", "must be go-12 or left out, is go-48"},
         {"{\"trunk\": {\"family\": \"vgg\"}, \"heads\": [{\"kind\": \"value\"}]}",
          "config.architecture.heads", "no policy head"},
+        {"{\"trunk\": {\"family\": \"vgg\"}, \"heads\": [{\"kind\": \"policy\"}, {\"kind\": \"ownership\"}]}",
+         "config.architecture.heads",
+         "a head ownership, which nothing would teach; the heads that sl-policy teaches are: policy, value"},
         {"{\"trunk\": {\"family\": \"lenet\"}}", "config.architecture.trunk.family", "vgg"},
         {"{\"heads\": []}", "config.architecture.trunk.family", ""},
     };
     write_games(10, 5, "");
+    json_t *untaught =
+        described("{\"trunk\": {\"family\": \"vgg\"}, \"heads\": [{\"kind\": \"policy\"}, {\"kind\": "
+                  "\"value\"}]}");
+    struct problem refused = {0};
+    json_object_set_new(untaught, "value_weight", json_integer(0));
+    assert_int_equal(run_task(untaught, from_sgf(), NULL, &refused), TG_EINVALID);
+    assert_non_null(strstr(refused.detail, "head value, which nothing would teach"));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct problem problem = {0};
         assert_int_not_equal(run_task(described(cases[i][0]), from_sgf(), NULL, &problem), 0);
@@ -398,6 +464,7 @@ int main(void) {
         cmocka_unit_test(test_a_run_makes_a_network_that_can_play),
         cmocka_unit_test(test_resumes_bit_for_bit),
         cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_a_checkpoint_says_what_its_planes_are),
         cmocka_unit_test(test_a_network_of_ones_own),
         cmocka_unit_test(test_a_network_that_does_not_fit_the_game),
         cmocka_unit_test(test_what_is_done_is_not_done_again),

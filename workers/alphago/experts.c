@@ -9,6 +9,7 @@
  * */
 #include "workers/alphago/experts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "proto/base/log.h"
@@ -100,12 +101,13 @@ static int add_game(void *user, const struct expert_game *game) {
     struct reading *reading = user;
     struct expert_sets *sets = reading->sets;
     const int size = game_rules(game->game)->size, first = sets->train.size;
+    sets->by_size[size]++;
     if (reading->filter->board && size != reading->filter->board) {
         sets->other_sizes++;
         return 0;
     }
     if (first && size != first)
-        return problem_set(reading->problem, TG_EINVALID, "games",
+        return problem_set(reading->problem, TG_EINVALID, NULL,
                            "board sizes differ: %s has %dx%d after games of %dx%d; give `board` to use the "
                            "games of one size",
                            game->name, size, size, first, first);
@@ -125,14 +127,54 @@ static void warn_unmeasured(const struct expert_sets *sets, double held_out) {
                  (long long)sets->train.games, held_out);
 }
 
-static int nothing_usable(const struct expert_sets *sets, const char *path, struct problem *problem) {
-    const struct expert_tally *tally = &sets->tally;
-    return problem_set(problem, TG_EINVALID, "games",
-                       "no usable game to train on: of %lld games %lld are of another board size, %lld are "
-                       "held out, the rest is filtered; %lld unreadable and %lld with illegal moves%s%s",
-                       (long long)tally->games, (long long)sets->other_sizes, (long long)sets->held_out.games,
-                       (long long)tally->unreadable, (long long)tally->illegal,
-                       tally->first_problem[0] ? "; first: " : "", tally->first_problem);
+enum { SIZES_TEXT_MAX = 200 };
+
+/* "9x9 (732), 13x13 (1)": the sizes that were found. */
+static const char *sizes_text(const struct expert_sets *sets, char text[SIZES_TEXT_MAX]) {
+    size_t used = 0;
+    text[0] = 0;
+    for (int size = BOARD_SIZE_MIN; size <= BOARD_SIZE_MAX; size++)
+        if (sets->by_size[size] && used < SIZES_TEXT_MAX)
+            used += (size_t)snprintf(text + used, SIZES_TEXT_MAX - used, "%s%dx%d (%lld)", used ? ", " : "",
+                                     size, size, (long long)sets->by_size[size]);
+    return text;
+}
+
+/* Games were read, but none of the size that `board` asks for. */
+static int none_of_size(const struct expert_sets *sets, int board, struct problem *problem) {
+    char sizes[SIZES_TEXT_MAX];
+    return problem_set(
+        problem, TG_EINVALID, NULL,
+        "no usable game: none is of %dx%d, as `board` asks for; found are (games): %s; set board to such a "
+        "size, or give other games",
+        board, board, sizes_text(sets, sizes));
+}
+
+/* Nothing could be read as a game. */
+static int none_readable(const struct expert_tally *tally, struct problem *problem) {
+    if (tally->unreadable + tally->illegal == 0)
+        return problem_set(problem, TG_EINVALID, NULL,
+                           "no usable game: there is neither an SGF file nor a game that a job played");
+    return problem_set(problem, TG_EINVALID, NULL,
+                       "no usable game: %lld unreadable, %lld with illegal moves; first: %s",
+                       (long long)tally->unreadable, (long long)tally->illegal, tally->first_problem);
+}
+
+/* Says what was found and what is wanted. */
+static int nothing_to_learn(const struct expert_sets *sets, const struct expert_filter *filter,
+                            struct problem *problem) {
+    if (sets->tally.games == 0)
+        return none_readable(&sets->tally, problem);
+    if (sets->train.games + sets->held_out.games == 0)
+        return none_of_size(sets, filter->board, problem);
+    return problem_set(
+        problem, TG_EINVALID, NULL,
+        "no usable game: of %lld games of %dx%d %lld are held out, and in the others is no move that "
+        "%s; give more games, or a smaller held_out",
+        (long long)(sets->train.games + sets->held_out.games), sets->train.size, sets->train.size,
+        (long long)sets->held_out.games,
+        filter->min_rating || filter->winners_only ? "min_rating and winners_only let through"
+                                                   : "an expert chose");
 }
 
 int experts_read(const char *path, const struct expert_filter *filter, struct expert_sets *out,
@@ -141,11 +183,11 @@ int experts_read(const char *path, const struct expert_filter *filter, struct ex
     struct reading reading = {.filter = filter, .sets = out, .problem = problem};
     int error = expert_games_visit(path, add_game, &reading, &out->tally, problem);
     if (error == TG_ENO_MEMORY)
-        return problem_set(problem, error, "games", "no memory for %lld positions",
+        return problem_set(problem, error, NULL, "no memory for %lld positions",
                            (long long)(out->train.count + out->held_out.count));
     if (!error)
         warn_unmeasured(out, filter->held_out);
-    return error || out->train.count ? error : nothing_usable(out, path, problem);
+    return error || out->train.count ? error : nothing_to_learn(out, filter, problem);
 }
 
 static void free_set(struct experts *set) {

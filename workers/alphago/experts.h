@@ -34,7 +34,8 @@ struct expert_filter {
 struct expert_sets {
     struct experts train, held_out;
     struct expert_tally tally;
-    int64_t other_sizes; /* games left out for their size */
+    int64_t other_sizes;                 /* games left out for their size */
+    int64_t by_size[BOARD_SIZE_MAX + 1]; /* all games that were read */
 };
 
 /* How the game ended for `color`: 1, 0, -1 or RESULT_UNKNOWN. */

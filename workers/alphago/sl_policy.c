@@ -105,6 +105,8 @@ static int check_size(const struct network *network, int size, struct problem *p
 /* A description of the user's own, which has to fit the game. */
 static int make_as_described(struct sl_policy *self, const char *text, uint64_t seed,
                              struct problem *problem) {
+    static const char *const with_value[] = {"policy", "value", NULL}, *const policy_alone[] = {"policy",
+                                                                                                NULL};
     const int size = self->sets.train.size;
     json_t *architecture = NULL,
            *rest = json_pack("{s:o, s:[{s:s}]}", "input", describe_input(size), "heads", "kind", "policy");
@@ -112,9 +114,13 @@ static int make_as_described(struct sl_policy *self, const char *text, uint64_t 
     if (!error)
         error = network_create(architecture, true, seed, &self->network, problem);
     if (!error)
-        error = encoding_check_shapes(&self->network, problem);
+        error = encoding_check_description(&self->network, problem);
     if (!error)
         error = check_size(&self->network, size, problem);
+    if (!error)
+        error = zoo_check_taught(self->network.architecture,
+                                 self->value_weight > 0 ? "sl-policy" : "sl-policy with value_weight 0",
+                                 self->value_weight > 0 ? with_value : policy_alone, problem);
     json_decref(rest);
     json_decref(architecture);
     if (error)
@@ -130,13 +136,17 @@ static int make_from_options(struct sl_policy *self, uint64_t seed, struct probl
     return error;
 }
 
-/* A new network, as one text or the options describe it; or, given one to begin with, that one. */
+/* A new network, as one text or the options describe it; or, given one to begin with, that one. Its
+ * description says in any case what the planes are. */
 static int make_network(struct sl_policy *self, const char *begin_with, uint64_t seed,
                         struct problem *problem) {
     const char *own = option_string(self->config, "architecture");
     const int error = begin_with ? begin_with_another(self, begin_with, problem)
                       : *own     ? make_as_described(self, own, seed, problem)
                                  : make_from_options(self, seed, problem);
+    json_t *input = json_object_get(self->network.architecture, "input");
+    if (!error && json_object_set_new(input, ENCODING_KEY, json_string(GO12_NAME)))
+        return problem_set(problem, TG_ENO_MEMORY, NULL, "no memory for a network");
     return error ? error : network_create(self->network.architecture, false, seed, &self->served, problem);
 }
 
@@ -247,7 +257,8 @@ static int prepare(struct sl_policy *self, const struct task *task, struct probl
                            "needs games to learn from: a data set of SGF, or a job that plays");
     int error = experts_read(games, &filter, &self->sets, problem);
     if (error) {
-        problem_prefix(problem, "inputs");
+        if (!problem->field[0]) /* else a file, which the agent calls by its input's name */
+            problem_prefix(problem, "inputs.games");
         return error;
     }
     const size_t batch = (size_t)option_int(self->config, "batch");

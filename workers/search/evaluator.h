@@ -61,11 +61,10 @@ int evaluator_of_network(struct network *network, int batch_max, struct evaluato
                          struct problem *problem);
 /* What a checkpoint for Go must say of itself, to be added to its metadata by whoever saves it. */
 #define ENCODING_KEY "encoding"
-/* Checks "encoding" in a checkpoint's metadata and the network's input against it and `board` (0: any).
- * TG_EINVALID. */
-/* The shapes alone: a square board, its planes, and a policy over its points and the pass. Problems start
- * with "architecture". */
-int encoding_check_shapes(const struct network *network, struct problem *problem);
+/* A network's description alone: a square board, the planes of go-12 (its "encoding" may also be empty), and
+ * a policy over its points and the pass. TG_EINVALID; problems start with "architecture". */
+int encoding_check_description(const struct network *network, struct problem *problem);
+/* That, "encoding" in a checkpoint's metadata, and `board` (0: any). TG_EINVALID. */
 int encoding_check(const struct network *network, const json_t *metadata, int board, struct problem *problem);
 
 /* For tests, benchmarks and comparison. NULL: out of memory. */

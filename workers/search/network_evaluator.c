@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "proto/base/options.h"
 #include "workers/go/encoding.h"
 #include "workers/nn/check.h"
 #include "workers/search/evaluator.h"
@@ -22,7 +23,16 @@ static size_t output_size(const struct graph *graph, const char *name) {
     return 0;
 }
 
-int encoding_check_shapes(const struct network *network, struct problem *problem) {
+/* Networks that older versions trained left it empty. */
+static int check_name(const struct network *network, struct problem *problem) {
+    const char *name = option_string(json_object_get(network->architecture, "input"), "encoding");
+    if (!*name || strcmp(name, GO12_NAME) == 0)
+        return 0;
+    return problem_set(problem, TG_EINVALID, "architecture.input.encoding",
+                       "must be " GO12_NAME " or left out, is %.40s", name);
+}
+
+int encoding_check_description(const struct network *network, struct problem *problem) {
     const struct shape input = graph_input_shape(network->graph, 0);
     char text[64];
     if (input.rank != 3 || input.dim[0] != input.dim[1] || input.dim[2] != GO12_PLANES ||
@@ -36,7 +46,7 @@ int encoding_check_shapes(const struct network *network, struct problem *problem
         return problem_set(problem, TG_EINVALID, "architecture.heads",
                            policy ? "the policy head has another size than the board and the pass"
                                   : "has no policy head: this network cannot choose moves");
-    return 0;
+    return check_name(network, problem);
 }
 
 int encoding_check(const struct network *network, const json_t *metadata, int board,
@@ -46,7 +56,7 @@ int encoding_check(const struct network *network, const json_t *metadata, int bo
         return problem_set(problem, TG_EINVALID, "checkpoint.encoding",
                            "must be " GO12_NAME ", is %.40s: this network was not trained on these planes",
                            encoding ? encoding : "missing");
-    const int error = encoding_check_shapes(network, problem);
+    const int error = encoding_check_description(network, problem);
     if (error) {
         problem_prefix(problem, "checkpoint");
         return error;
