@@ -326,6 +326,12 @@ def commands_for_people(t):
     t.true(re.fullmatch(rb"tengen-run \d+\.\d+\.\d+\n", t.tool("tengen-run", "--version", check=0).stdout), "--version")
     kinds = json.loads(t.tool("tengen-run", "kinds", "--json", check=0).stdout)["kinds"]
     t.equal([kind["name"] for kind in kinds][:3], ["selfplay", "teacher", "match"], "kinds")
+    names = re.findall(r"^  (\S+)", t.tool("tengen-run", "bench", "--help", check=0).stdout.decode(), re.M)
+    t.at_least(len(names), 7, "benchmarks")
+    for name in names:
+        usage, *flags = t.tool("tengen-run", "bench", name, "--help", check=0).stdout.decode().splitlines()
+        t.contains(usage, f"bench {name} ", "what the help is of")
+        t.equal([flag for flag in flags if "default " not in flag and "--json" not in flag], [], f"{name}: flags without a default")
     figures = json.loads(t.tool("tengen-run", "bench", "search-uct", "--seconds", "0.1", "--json", check=0).stdout)
     t.at_least(figures["playouts_per_s"], 1, "playouts_per_s")
     done = t.tool("tengen-run", "bench", "playouts", "--seconds", "0.1", "--json", check=0)

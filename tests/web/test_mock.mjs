@@ -748,6 +748,7 @@ async function datasetTests(browser) {
         /9,480 games[\s\S]*9,479 usable[\s\S]*9×9/,
         "a set of games",
       );
+      await page.locator('[data-dataset="go9-train"] [title*="at least one move"]').getByText("9,479 usable").waitFor();
       const send = page.getByRole("button", { name: "Upload" });
       await send.click();
       await page.locator('[data-field="file"] .problem').getByText("choose a file").waitFor();

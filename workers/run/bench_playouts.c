@@ -7,6 +7,7 @@
 #include "workers/go/playout.h"
 #include "workers/run/bench_options.h"
 #include "workers/run/go_commands.h"
+#include "workers/run/run.h"
 
 enum { BATCH = 256 };
 
@@ -95,15 +96,13 @@ static int print_figures(const json_t *options, const struct tally *tally) {
 }
 
 int bench_playouts(int argc, char **argv) {
-    struct problem problem = {0};
     struct tally tally;
-    json_t *options = NULL;
-    if (options_parse_argv(bench_options, argc, argv, &options, NULL, &problem) != 0) {
-        fprintf(stderr, "tengen-run bench playouts: %s: %s\n", problem.field, problem.detail);
-        return 2;
-    }
+    json_t *options;
+    int code = run_options("bench playouts [options]", bench_options, argc, argv, &options, NULL);
+    if (code || !options)
+        return code;
     measure(options, &tally);
-    int code = print_figures(options, &tally);
+    code = print_figures(options, &tally);
     json_decref(options);
     return code;
 }

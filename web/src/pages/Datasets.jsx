@@ -41,9 +41,12 @@ function partsOf(info) {
     const parts = [info.train && `${count(info.train)} to learn`, info.test && `${count(info.test)} to test`];
     return parts.filter(Boolean).join(", ");
   }
-  if (info?.games !== undefined && info.usable !== info.games) return `${count(info.usable)} usable`;
+  if (hasUseless(info)) return `${count(info.usable)} usable`;
   return "";
 }
+
+const hasUseless = (info) => info?.games !== undefined && info.usable !== info.games;
+const USABLE = "Usable games can be read, keep to the rules and have at least one move";
 
 function Classes({ info }) {
   if (!info?.classes) return <span class="muted">–</span>;
@@ -83,7 +86,9 @@ function Row({ set, onRemove }) {
       </td>
       <td>
         <span class="num nowrap">{samplesOf(info)}</span>
-        <span class="sub num">{partsOf(info)}</span>
+        <span class="sub num" title={hasUseless(info) ? USABLE : undefined}>
+          {partsOf(info)}
+        </span>
         <Narrow info={info} />
       </td>
       <td class="hide-s num nowrap">{shapeOf(info) || "–"}</td>
