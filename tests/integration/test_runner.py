@@ -233,7 +233,8 @@ def engines_that_misbehave_lose(t):
         "chatter": ("echo nice weather; echo", "protocol error", "Forfeit", "nice weather"),
         "illegal": ("answer=${first:-c3}; first=c3", "illegal move", "Forfeit", "C3"),
         "nowhere": ("answer=z99", "illegal move", "Forfeit", "z99"),
-        "floods": ("yes", "protocol error", "Forfeit", "longer than"),
+        "floods": ("printf '=%s ' $id; yes", "protocol error", "Forfeit", "longer than"),
+        "babbles": ("yes", "protocol error", "Forfeit", "not GTP"),
         "refuses": ("printf '?%s cannot\\n\\n' $id; continue", "protocol error", "Forfeit", "cannot"),
     }
     for name, (play, reason, way, note) in cases.items():
@@ -338,9 +339,9 @@ def commands_for_people(t):
     t.at_least(json.loads(done.stdout)["playouts_per_s"], 1, "playouts_per_s")
     path = t.folder("task") / "task.json"
     path.write_text(json.dumps(task("selfplay", 1, {"player": uct()})))
-    text = t.tool("tengen-run", path, "--text", check=0).stdout.decode()
+    text = t.tool("tengen-run", path, "--json", check=0).stdout.decode()
     t.equal([json.loads(line)["type"] for line in text.splitlines() if "progress" not in line],
-            ["hello", "chunk", "done"], "lines for people")
+            ["hello", "chunk", "done"], "a line of JSON for each frame")
 
 
 def gtp_speaks_nothing_but_gtp(t):
