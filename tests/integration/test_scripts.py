@@ -103,7 +103,9 @@ def up_joins_what_runs(t):
         os.kill(pids[1], signal.SIGKILL)
         harness.wait_for(lambda: not alive(pids[1]), 30, "the agent's end")
         t.run(UP, "--data", data, "--detach", timeout=120, check=0)
-        command = harness.pathlib.Path(f"/proc/{pid_in(data / 'up' / 'worker.pid')}/cmdline").read_text().split("\0")
+        place = harness.pathlib.Path(f"/proc/{pid_in(data / 'up' / 'worker.pid')}/cmdline")
+        # At first it is still the shell that starts it.
+        command = harness.wait_for(lambda: "--runners" in (found := place.read_text().split("\0")) and found, 30, "its command")
         t.equal(command[command.index("--runners"):][:2], ["--runners", "2"], "its runners")
 
 
