@@ -408,8 +408,8 @@ async function jobTests(browser) {
     await until(async () => (await countOf(page, ".chart canvas")) === 3, "throughput and two metrics");
     const line = page.locator(".chart canvas").first();
     await until(async () => (await pixelsOf(line, "--chart-1")) > 200, "pixels of the line's colour in the chart");
-    await until(async () => (await countOf(page, ".log-line")) > 5, "log lines");
-    await page.getByRole("tab", { name: "Log" }).press("ArrowRight");
+    await page.locator(".panel .game-table tbody tr").first().waitFor(); // what the job makes comes first
+    await page.getByRole("tab", { name: "Games" }).press("ArrowRight");
     await becomes(
       () => page.getByRole("tab", { name: "Tasks" }).getAttribute("aria-selected"),
       "true",
@@ -417,10 +417,15 @@ async function jobTests(browser) {
     );
     await page.getByLabel("Show").selectOption("done");
     await page.locator(".task-table tbody tr").first().waitFor();
-    await page.getByRole("tab", { name: "Games" }).click();
-    await page.locator(".panel .game-table tbody tr").first().waitFor();
+    await page.getByRole("tab", { name: "Log" }).click();
+    await until(async () => (await countOf(page, ".log-line")) > 5, "log lines");
+    const unit = /games\/(s|min|h)/;
+    const now = unit.exec(await text(page, ".stat-row"))?.[1] ?? "no rate";
+    const mean = /games\/(s|min|h) on average/.exec(await text(page, ".charts"))?.[1];
+    equal(now, mean, "one time base for the rate now and on average");
   });
   await mockTest(browser, "the log and the metrics grow while one looks", "#/jobs/3", async (page, mock) => {
+    await page.getByRole("tab", { name: "Log" }).click();
     await page.locator(".log-line").first().waitFor();
     const job = mock.world.jobs.find(({ id }) => id === 3);
     await until(() => mock.hears("job:3"), "the topic of this job");

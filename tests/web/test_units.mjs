@@ -18,6 +18,7 @@ import {
   resultText,
   retentionText,
   signed,
+  timeBaseOf,
   unitOf,
   words,
 } from "../../web/src/lib/format.js";
@@ -93,6 +94,9 @@ async function textTests() {
     equal(rate(2.5, "games"), "2.5 games/s", "rate");
     equal(rate(0.02, "games"), "1.2 games/min", "slow rate");
     equal(rate(0, "games"), "–", "no rate");
+    const slow = { unit: "games", started_ms: 1000, ended_ms: 101000, units: { done: 5 }, rate_per_s: 0.2 };
+    equal(rate(slow.rate_per_s, "games", timeBaseOf(slow)), "12 games/min", "beside a mean of 3 a minute");
+    equal(timeBaseOf({ ...slow, units: { done: 0 } }).name, "s", "before anything is done");
     equal(duration(8), "8 s", "seconds");
     equal(duration(200), "3 min 20 s", "minutes");
     equal(duration(90061), "1 d 1 h", "days");

@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, getAll, getLines, withQuery } from "../lib/api.js";
-import { fineShare, meanOf, number } from "../lib/format.js";
+import { fineShare, meanOf, number, rate, timeBaseOf } from "../lib/format.js";
 import { labelOf, valueText } from "../lib/labels.js";
 import { addMetrics, bestOf, chartsOf, isFigure, latestOf, logScale, splitName, toLine } from "../lib/metrics.js";
 import { addPoint, pointsFromTasks, rateSeries } from "../lib/throughput.js";
@@ -34,16 +34,13 @@ function Throughput({ job }) {
     },
   );
   const series = useMemo(() => rateSeries(points || []), [points]);
-  const perMinute = series[1].length > 0 && Math.max(...series[1]) < 1;
-  const lines = useMemo(() => {
-    const data = perMinute ? [series[0], series[1].map((x) => x * 60)] : series;
-    return [{ label: "Throughput", data, colour: 0 }];
-  }, [series, perMinute]);
-  const mean = meanOf(job) * (perMinute ? 60 : 1);
-  const headline = job.state === "running" ? null : `${number(mean)} ${job.unit}/${perMinute ? "min" : "s"} on average`;
-  return (
-    <Chart title="Throughput" unit={`${job.unit}/${perMinute ? "min" : "s"}`} lines={lines} headline={headline} time />
+  const base = timeBaseOf(job);
+  const lines = useMemo(
+    () => [{ label: "Throughput", data: [series[0], series[1].map((x) => x * base.seconds)], colour: 0 }],
+    [series, base.seconds],
   );
+  const headline = `${rate(meanOf(job), job.unit, base)} on average`;
+  return <Chart title="Throughput" unit={`${job.unit}/${base.name}`} lines={lines} headline={headline} time />;
 }
 
 function LogToggle({ on, title, onChange }) {

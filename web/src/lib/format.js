@@ -32,13 +32,16 @@ export function signed(n, digits = 0) {
   return (n < 0 ? MINUS : "+") + text;
 }
 
-/** A rate with the time base in which it reads well: "0.8 games/s", "4.5 games/min", "3 games/h". */
-export function rate(perSecond, unit = "") {
+/** The time base in which a rate reads well: its seconds and its name. */
+export function timeBase(perSecond) {
+  if (perSecond >= 0.1) return { seconds: 1, name: "s" };
+  return perSecond * 60 >= 0.1 ? { seconds: 60, name: "min" } : { seconds: 3600, name: "h" };
+}
+
+/** A rate in that base, or in the one that is given: "0.8 games/s", "4.5 games/min", "3 games/h". */
+export function rate(perSecond, unit = "", base = timeBase(perSecond)) {
   if (!Number.isFinite(perSecond) || perSecond <= 0) return "–";
-  const name = unit || "1";
-  if (perSecond >= 0.1) return `${number(perSecond)} ${name}/s`;
-  if (perSecond * 60 >= 0.1) return `${number(perSecond * 60)} ${name}/min`;
-  return `${number(perSecond * 3600)} ${name}/h`;
+  return `${number(perSecond * base.seconds)} ${unit || "1"}/${base.name}`;
 }
 
 /** Units a second of a job from its start until its end, or until now; NaN before. */
@@ -48,6 +51,12 @@ export function meanOf(job) {
 }
 
 export const meanRate = (job) => rate(meanOf(job), job.unit);
+
+/** The one time base for all rates on a job's page, so that they can be compared: its mean's. */
+export function timeBaseOf(job) {
+  const mean = meanOf(job);
+  return timeBase(mean > 0 ? mean : job.rate_per_s);
+}
 
 /** "8 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". */
 export function duration(seconds) {

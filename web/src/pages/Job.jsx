@@ -2,7 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { get, post } from "../lib/api.js";
-import { duration, leftText, meanRate, number, rate, words } from "../lib/format.js";
+import { duration, leftText, meanRate, number, rate, timeBaseOf, words } from "../lib/format.js";
 import { liveKey } from "../lib/go.js";
 import { latestOf } from "../lib/metrics.js";
 import { maySubmit, session } from "../lib/session.js";
@@ -86,7 +86,7 @@ function runFacts(job, series) {
 
 function countFacts(job) {
   const running = job.state === "running";
-  const facts = [running ? ["Rate", rate(job.rate_per_s, job.unit)] : ["Mean rate", meanRate(job)]];
+  const facts = [running ? ["Rate now", rate(job.rate_per_s, job.unit, timeBaseOf(job))] : ["Mean rate", meanRate(job)]];
   if (!job.ended_ms) facts.push(["Time left", leftText(job) || "–"]);
   return facts;
 }
@@ -173,6 +173,22 @@ function Live({ job, live }) {
   );
 }
 
+/** What a job makes comes first: a log is empty while all is well. */
+function detailTabs(job, change) {
+  const log = ["Log", <JobLog id={job.id} />];
+  const tasks = ["Tasks", <JobTasks job={job} />];
+  const configuration = [
+    "Configuration",
+    <>
+      <JobConfig job={job} />
+      <JobRetention job={job} onChanged={(answer) => change((old) => ({ ...old, job: { ...old.job, ...answer } }))} />
+    </>,
+  ];
+  return job.unit === "games"
+    ? [["Games", <JobGames id={job.id} />], tasks, log, configuration]
+    : [log, tasks, ["Checkpoints", <JobCheckpoints id={job.id} />], configuration];
+}
+
 export function JobPage({ id }) {
   const who = useStore(session);
   const topics = useMemo(() => [`job:${id}`, `live:${id}`], [id]);
@@ -218,26 +234,7 @@ export function JobPage({ id }) {
               {job.score && <Score score={job.score} />}
               <JobCharts job={job} series={series} />
               <JobReports id={id} />
-              <Tabs
-                label="Details"
-                tabs={[
-                  ["Log", <JobLog id={id} />],
-                  ["Tasks", <JobTasks job={job} />],
-                  ...(job.unit === "games"
-                    ? [["Games", <JobGames id={id} />]]
-                    : [["Checkpoints", <JobCheckpoints id={id} />]]),
-                  [
-                    "Configuration",
-                    <>
-                      <JobConfig job={job} />
-                      <JobRetention
-                        job={job}
-                        onChanged={(answer) => change((old) => ({ ...old, job: { ...old.job, ...answer } }))}
-                      />
-                    </>,
-                  ],
-                ]}
-              />
+              <Tabs label="Details" tabs={detailTabs(job, change)} />
             </div>
           </div>
         </>

@@ -128,7 +128,8 @@ function Join({ command, note, first }) {
   return (
     <Card title={first ? "Join a machine" : "Join another machine"}>
       <p class="muted">
-        Install Tengen on it and run this there. It shows up here within seconds and takes work at once.
+        To install Tengen there, run <code>scripts/build</code> in a checkout of it, which leaves <code>tengen</code> in{" "}
+        <code>build/bin</code>. Then run this: the machine shows up here within seconds and takes work at once.
       </p>
       {note && (
         <p class="notice" role="note">
