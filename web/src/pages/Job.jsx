@@ -86,7 +86,9 @@ function runFacts(job, series) {
 
 function countFacts(job) {
   const running = job.state === "running";
-  const facts = [running ? ["Rate now", rate(job.rate_per_s, job.unit, timeBaseOf(job))] : ["Mean rate", meanRate(job)]];
+  const facts = [
+    running ? ["Rate now", rate(job.rate_per_s, job.unit, timeBaseOf(job))] : ["Mean rate", meanRate(job)],
+  ];
   if (!job.ended_ms) facts.push(["Time left", leftText(job) || "–"]);
   return facts;
 }
