@@ -250,10 +250,29 @@ static void remember(struct beat_call *call) {
     jobs_touch(api->jobs, call->job);
 }
 
-static int lease_lost(const struct beat_call *call, struct problem *problem) {
-    return problem_set(problem, TG_ELEASE_LOST, NULL,
-                       "attempt %d of task %lld is not (any more) worker %lld's; stop it",
-                       call->holder.attempt, (long long)call->holder.task, (long long)call->holder.worker);
+/* ---- a lease that its worker does not have ---- */
+
+static int ignore_row(void *arg, const struct task_row *row) {
+    return 0;
+}
+
+/* The scheduler forgets tasks that are over, and cannot tell one of them from one that never was: a task that
+ * another database knew (404). Only of those does an agent keep what it has finished (docs/agent.md). */
+static int look_for_task(struct store_tx *tx, void *arg, struct problem *problem) {
+    const struct beat_call *call = arg;
+    int error = task_get(tx, call->holder.task, ignore_row, NULL);
+    if (error == TG_ENOT_FOUND)
+        return problem_set(problem, error, "id", "there is no task %lld", (long long)call->holder.task);
+    return error ? error
+                 : problem_set(problem, TG_ELEASE_LOST, NULL,
+                               "attempt %d of task %lld is not (any more) worker %lld's; stop it",
+                               call->holder.attempt, (long long)call->holder.task,
+                               (long long)call->holder.worker);
+}
+
+static void task_looked_for(void *arg, int error, const struct problem *problem) {
+    struct beat_call *call = arg;
+    call_failed(&call->call, error, problem); /* it always has: the lease is not there */
 }
 
 void handle_task_beat(struct http_request *request, void *context) {
@@ -267,13 +286,13 @@ void handle_task_beat(struct http_request *request, void *context) {
     }
     int error = read_beat(call, body, &problem);
     error = error ? error : fleet_speaker(api, request, call->holder.worker, &call->worker, &problem);
-    enum sched_held held = SCHED_LOST;
-    if (!error) {
-        held =
-            sched_beat(api->sched, call->holder.task, call->holder.attempt, call->holder.worker, api_now());
-        error = held == SCHED_LOST ? lease_lost(call, &problem) : TG_OK;
-    }
     if (call_failed(&call->call, error, &problem)) {
+        return;
+    }
+    enum sched_held held =
+        sched_beat(api->sched, call->holder.task, call->holder.attempt, call->holder.worker, api_now());
+    if (held == SCHED_LOST) {
+        call_read(&call->call, look_for_task, task_looked_for);
         return;
     }
     api->counters.beats++;

@@ -201,6 +201,8 @@ class FakeCoordinator:
         return {**task["document"], "attempt": task["attempt"], "units_done": task["units_done"]}
 
     def beat(self, number, body):
+        if number not in self.tasks:
+            return 404, problem("not_found", 404)
         if not self._holds(self.tasks.get(number), body["worker"], body["attempt"]):
             return 409, problem("lease_lost", 409)
         self.beats.append((time.monotonic(), number, body))

@@ -328,6 +328,7 @@ def a_lease_lapses_and_comes_back(t):
     task = worker.lease()["tasks"][0]
     t.equal(worker.beat(task).json["action"], "continue", "a beat")
     t.problem(other.beat(task), 409, "lease_lost")
+    t.problem(worker.beat({**task, "id": 77}), 404, "not_found", "id")
     lapsed = harness.wait_for(lambda: [one for one in api.pages("/api/v1/jobs/1/tasks") if one["state"] == "pending"],
                               15, "the lease to lapse")
     t.equal(lapsed[0]["id"], task["id"], "the lapsed task")
