@@ -91,8 +91,7 @@ static int number_value(const struct option_spec *spec, const char *text, json_t
     double number = strtod(text, &end);
     if (end == text || *end || strspn(text, "+-.0123456789eE") != strlen(text))
         return problem_set(problem, TG_EWRONG_TYPE, spec->name, "must be a number, is \"%.40s\"", text);
-    /* As a whole number where it is one: a double would round what is beyond 2^53 before it could be refused.
-     * */
+    /* As a whole number where it is one: a double would round what is beyond 2^53 before it could be refused. */
     errno = 0;
     long long whole = strtoll(text, &end, 10);
     bool fits = !*end && spec->type == OPTION_INT && errno == 0;

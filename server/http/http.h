@@ -125,8 +125,7 @@ int http_on_free(struct http_request *request, void (*release)(void *arg), void 
 /* ---- taking a body as it comes (routes with `stream`) ---- */
 
 struct http_sink {
-    /* Takes at most `size` bytes; returns how many. Taking fewer stops the upload until http_receive_more().
-     */
+    /* Takes at most `size` bytes; returns how many. Taking fewer stops the upload until http_receive_more(). */
     size_t (*data)(void *arg, const uint8_t *data, size_t size);
     /* The body is complete (or, !complete, the client is gone: then nothing must be replied, and the request
      * is freed right after). */

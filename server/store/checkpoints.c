@@ -230,8 +230,7 @@ static int drop_one(struct store_tx *tx, const struct checkpoint_new *newest, st
     return error ? error : db_each(tx, stmt, note_freed, freed);
 }
 
-/* Ends also when nothing can go: all that is left is the newest, an end of the run, or an open job's input.
- * */
+/* Ends also when nothing can go: all that is left is the newest, an end of the run, or an open job's input. */
 static int thin_out(struct store_tx *tx, const struct checkpoint_new *newest, struct freed *freed) {
     bool more = true;
     int error = 0;

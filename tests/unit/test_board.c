@@ -257,8 +257,7 @@ static void sending_two_returning_one(void **state) {
     assert_int_equal(play_game(simple, "W aa B ca W ba"), MOVE_LEGAL);
     assert_int_equal(play_game(positional, "W aa B ca W ba"), MOVE_SUPERKO);
     assert_int_equal(game_move_count(positional), 2);
-    /* The first position had White to move, this one has Black: another situation. The second round is not.
-     */
+    /* The first position had White to move, this one has Black: another situation. The second round is not. */
     assert_int_equal(play_game(situational, "W aa B ca W ba B tt W aa"), MOVE_SUPERKO);
     assert_int_equal(
         game_play_repeating(positional, WHITE, point_of(game_board(positional), "ba"), &repeats, NULL), 0);

@@ -521,8 +521,8 @@ void agent_leave(struct agent *agent, const char *why) {
     }
     call_cancel(agent->call);
     agent->call = NULL;
-    agent->kept =       /* before they leave */
-        holding(agent); /* now: an attempt that leaves is no longer told from one that is forgotten */
+    /* Before they leave: an attempt that leaves is no longer told from one that is forgotten. */
+    agent->kept = holding(agent);
     for (size_t i = 0; i < agent->count; i++)
         attempt_leave(agent->attempts[i]);
     uv_timer_start(&agent->sweep, on_sweep, 0, 0);

@@ -461,8 +461,7 @@ int attempt_resume(struct services *services, const struct spool_attempt *found,
         memcpy(attempt->chunks, found->chunks, found->chunk_count * sizeof *attempt->chunks);
     }
     task_init_found(&attempt->task, units, before, &past);
-    /* Killed while its files were being removed: the machine counts its chunks as sent, none is in the list.
-     */
+    /* Killed while its files were being removed: the machine counts its chunks as sent, none is in the list. */
     if (found->chunk_count == 0)
         attempt->first_chunk = attempt->task.stored;
     return 0;

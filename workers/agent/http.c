@@ -277,8 +277,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *context) {
     return size;
 }
 
-/* For the kernel's queue of this machine alone (socket(7), SO_PRIORITY): that is where an upload queues up.
- * */
+/* For the kernel's queue of this machine alone (socket(7), SO_PRIORITY): that is where an upload queues up. */
 static int on_new_socket(void *context, curl_socket_t socket, curlsocktype purpose) {
     int priority = CONTROL_PRIORITY;
     (void)setsockopt(socket, SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);

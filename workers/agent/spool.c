@@ -67,8 +67,8 @@ static int io_problem(struct problem *problem, const char *step, const char *nam
 }
 
 static int write_at(int folder, const char *name, const void *data, size_t size, struct problem *problem) {
-    char temporary[NAME_BYTES +
-                   8]; /* one for each name: a write that was torn is written over, not added to */
+    /* One for each name: a write that was torn is written over, not added to. */
+    char temporary[NAME_BYTES + 8];
     snprintf(temporary, sizeof temporary, "%s.tmp", name);
     int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -197,8 +197,7 @@ static int adopt(const char *data, const char *spool, const char *id, struct pro
     snprintf(between, sizeof between, "%s/spool-%s", data, id);
     snprintf(target, sizeof target, "%s/%s", spool, id);
     struct contents found = look_into(spool);
-    /* A folder of a coordinator in it: the files beside it are those of one without an id, and stay its own.
-     */
+    /* A folder of a coordinator in it: the files beside it are those of one without an id, and stay its own. */
     if (found.coordinators == 0 && found.chunks + found.leases > 0 && rename(spool, between) < 0)
         return io_problem(problem, "moving the folder", spool);
     if (mkdir(spool, 0700) < 0 && errno != EEXIST)

@@ -5,8 +5,7 @@
  * winners) choose what is learnt from; what is held out is measured whole, or a filter would change the
  * measure with the lesson.
  *
- * The first game's board size is everybody's, unless one was asked for: then others are counted and left out.
- * */
+ * The first game's board size is everybody's, unless one was asked for: then others are counted and left out. */
 #include "workers/alphago/experts.h"
 
 #include <stdio.h>

@@ -86,8 +86,7 @@ static void fuse(struct infer *infer, int node) {
     if (is_op(infer->graph, sum, "add")) {
         const struct node *add = &infer->graph->nodes[sum];
         int other = add->in[0] == before ? add->in[1] : add->in[0];
-        /* The other term must be there before this step runs; else the later convolution takes the addition.
-         */
+        /* The other term must be there before this step runs; else the later convolution takes the addition. */
         if (other < node && !(infer->absorbed[other] && infer->steps[node].result == other) &&
             absorb(infer, step, "add"))
             step->residual = other;
